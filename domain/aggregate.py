@@ -1,0 +1,88 @@
+"""The base of all aggregates: decide in public methods, evolve in events."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+from uuid import UUID
+
+import msgspec
+from eventsourcing.domain import BaseAggregate
+
+from . import command
+from .event import Event, register
+
+
+class Aggregate(BaseAggregate[UUID]):
+    """A consistency boundary with one history.
+
+    State is declared as annotated class attributes with defaults. Public methods decide: they may refuse, and
+    record events. Events evolve: they only assign. Ids, clock and actor arrive in the context.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Enter the events and commands nested in the class into their catalogues."""
+        super().__init_subclass__(**kwargs)
+        for value in vars(cls).values():
+            if isinstance(value, type) and issubclass(value, Event):
+                register(value, cls)
+        command.collect(cls)
+
+    @classmethod
+    def shell(cls, first: Event) -> Self:
+        """A blank instance for the history that ``first`` begins."""
+        blank = cls.__new__(cls)
+        blank.__base_init__(first.stream_id, first.stream_version, first.occurred_at)
+        blank.__init__()  # type: ignore[misc]
+        return blank
+
+    @property
+    def subject(self) -> UUID | None:
+        """The customer whose history this aggregate belongs to, if known."""
+        return getattr(self, "customer_id", None)
+
+    @property
+    def matter(self) -> UUID | None:
+        """The case this aggregate belongs to, if any."""
+        return getattr(self, "case_id", None)
+
+    @classmethod
+    def unwritten(cls, id: UUID) -> Self:
+        """The aggregate before its first event, for commands that always write to one stream."""
+        return cls.shell(Event(stream_id=id))
+
+    @classmethod
+    def begin(
+        cls, context: command.Context, id: UUID, event: Event, *, customer_id: UUID | None, case_id: UUID | None = None
+    ) -> Self:
+        """Start a history with ``event`` and return the new aggregate."""
+        entered = _enveloped(event, context, id, 1, customer_id, case_id)
+        begun: Self = entered.mutate(None)
+        begun.pending_events.append(entered)  # type: ignore[arg-type]
+        return begun
+
+    def enter(self, context: command.Context, event: Event, *, case_id: UUID | None = None) -> None:
+        """Add ``event`` to the history and evolve by it; ``case_id`` names another case than the aggregate's own."""
+        entered = _enveloped(event, context, self.id, self.version + 1, self.subject, case_id or self.matter)
+        entered.mutate(self)
+        self.pending_events.append(entered)  # type: ignore[arg-type]
+
+
+def _enveloped(
+    event: Event, context: command.Context, id: UUID, version: int, customer_id: UUID | None, case_id: UUID | None
+) -> Event:
+    return msgspec.structs.replace(
+        event,
+        stream_id=id,
+        stream_version=version,
+        occurred_at=context.at,
+        customer_id=customer_id,
+        case_id=case_id,
+        actor_kind=context.actor.kind.value,
+        actor_id=context.actor.id,
+        actor_role=context.actor.role and context.actor.role.value,
+        command_id=context.command_id,
+        causation_id=context.causation_id,
+        correlation_id=context.correlation_id,
+        source=context.source,
+        external_id=context.external_id,
+    )

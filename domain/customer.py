@@ -1,0 +1,179 @@
+"""A customer: who they are, how to reach them, and which tier they hold."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from .aggregate import Aggregate
+from .command import Context, command
+from .event import DECIDED, Event
+from .rule import Rule
+from .vocabulary import (
+    AmountMinor,
+    BasisPoints,
+    ContactKind,
+    Currency,
+    CustomerKind,
+    InvalidReason,
+    Name,
+    Personal,
+    PolicyVersion,
+    Reference,
+    Role,
+    Text,
+    Tier,
+)
+
+STAFF = (Role.AGENT, Role.SUPERVISOR)
+
+CONTACT_EXISTS = Rule("CUSTOMER_CONTACT_EXISTS", "The contact point {contact} exists; give the new one another name.")
+CONTACT_UNKNOWN = Rule("CUSTOMER_CONTACT_UNKNOWN", "The customer has no valid contact point called {contact}.")
+CONTACTS_FULL = Rule("CUSTOMER_CONTACTS_FULL", "The customer has {most} contact points; invalidate one first.")
+NOTHING_CHANGES = Rule("CUSTOMER_NOTHING_CHANGES", "The profile already says so; nothing was recorded.")
+TIER_UNCHANGED = Rule("CUSTOMER_TIER_UNCHANGED", "The customer holds the tier {tier} already.")
+OVERRIDE_EXPIRED = Rule("CUSTOMER_OVERRIDE_EXPIRED", "An override must end after it begins.", field="expiresAt")
+
+CONTACTS_MAX = 50
+"""Why: more contact points than any real customer has; a list to be read at one glance."""
+
+
+class Customer(Aggregate):
+    """One party: a person, a business, a partner or a colleague."""
+
+    name: str | None = None
+    kind: CustomerKind = CustomerKind.PERSON
+    contacts: set[str] = field(default_factory=set)
+    tier: Tier | None = None
+
+    class Registered(Event):
+        """A customer became known to us."""
+
+        kind: CustomerKind = CustomerKind.PERSON
+        name: Personal | None = None
+        """The customer's name, or a nickname."""
+        country: Name | None = None
+        """The country the customer is served in."""
+        reference: Reference | None = None
+        """The customer's number in the system they came from."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.kind, customer.name = self.kind, self.name
+
+    class ProfileChanged(Event):
+        """The customer's name, kind or country was corrected."""
+
+        kind: CustomerKind | None = None
+        name: Personal | None = None
+        """The new name; null leaves it."""
+        country: Name | None = None
+        """The new country; null leaves it."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.kind = self.kind or customer.kind
+            customer.name = self.name or customer.name
+
+    class ContactPointAdded(Event):
+        """A way to reach the customer became known."""
+
+        contact: Name
+        """What this contact point is called, such as home or office; unique for the customer."""
+        kind: ContactKind
+        value: Personal
+        """The number or address itself."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.contacts.add(self.contact)
+
+    class ContactPointInvalidated(Event):
+        """A way to reach the customer no longer works."""
+
+        contact: Name
+        """What the contact point is called."""
+        reason: InvalidReason
+
+        def apply(self, customer: Customer) -> None:
+            customer.contacts.discard(self.contact)
+
+    class TierAssigned(Event):
+        """A review gave the customer a tier, with the inputs it judged by, so that anyone can derive it again."""
+
+        tier: Tier
+        policy_version: PolicyVersion
+        reviewed_at: datetime
+        """The instant the review looked from."""
+        reason: Name
+        """Which clause of the tier rule decided."""
+        currency: Currency
+        contribution_minor: AmountMinor
+        """Revenue less discounts, remedies and cost to serve within the window, in minor units."""
+        rank: Annotated[int, Meta(ge=1, description="The customer's rank by contribution, from 1.")]
+        ranked: Annotated[int, Meta(ge=1, description="How many customers were ranked.")]
+        tenure_months: Annotated[int, Meta(ge=0, description="Whole months since the first purchase.")]
+        discount_share: BasisPoints
+        """The share of discounts in the list value of what was bought."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.tier = self.tier
+
+    class TierOverridden(Event):
+        """A person set the tier by hand, for a reason and a time."""
+
+        tier: Tier
+        reason: Text
+        """Why the rule's result does not fit."""
+        expires_at: datetime
+        """Until when the override holds."""
+        previous: Annotated[Tier | None, DECIDED] = None
+        """The tier before the override."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.tier = self.tier
+
+    @property
+    def subject(self) -> UUID:
+        """A customer's history is their own."""
+        return self.id
+
+    @command(*STAFF)
+    @classmethod
+    def register(cls, context: Context, id: UUID, fact: Registered) -> Self:
+        """Register a customer."""
+        return cls.begin(context, id, fact, customer_id=id)
+
+    @command(*STAFF, name="change_customer_profile")
+    def change_profile(self, context: Context, fact: ProfileChanged) -> None:
+        """Correct the customer's name, kind or country; fields left out stay as they are."""
+        same = fact.name in (None, self.name) and fact.kind in (None, self.kind) and fact.country is None
+        NOTHING_CHANGES.refuse_if(same)
+        self.enter(context, fact)
+
+    @command(*STAFF, name="add_contact_point")
+    def add_contact_point(self, context: Context, fact: ContactPointAdded) -> None:
+        """Record a way to reach the customer."""
+        CONTACT_EXISTS.refuse_if(fact.contact in self.contacts, contact=fact.contact)
+        CONTACTS_FULL.refuse_if(len(self.contacts) >= CONTACTS_MAX, most=CONTACTS_MAX)
+        self.enter(context, fact)
+
+    @command(*STAFF, name="invalidate_contact_point")
+    def invalidate_contact_point(self, context: Context, fact: ContactPointInvalidated) -> None:
+        """Record that a contact point no longer reaches the customer."""
+        CONTACT_UNKNOWN.refuse_if(fact.contact not in self.contacts, contact=fact.contact)
+        self.enter(context, fact)
+
+    def assign_tier(self, context: Context, fact: TierAssigned) -> None:
+        """Record the result of a tier review, if it changes the tier."""
+        TIER_UNCHANGED.refuse_if(self.tier is fact.tier, tier=fact.tier)
+        self.enter(context, fact)
+
+    @command(Role.SUPERVISOR, name="override_tier")
+    def override_tier(self, context: Context, fact: TierOverridden) -> None:
+        """Set the tier by hand, with a reason and an end."""
+        TIER_UNCHANGED.refuse_if(self.tier is fact.tier, tier=fact.tier)
+        OVERRIDE_EXPIRED.refuse_if(fact.expires_at <= context.at)
+        self.enter(context, replace(fact, previous=self.tier))

@@ -1,0 +1,178 @@
+"""Events: past-tense facts with their envelope.
+
+An event class is nested in its aggregate and declares its payload fields and what it assigns::
+
+    class Case(Aggregate):
+        class Acknowledged(Event):
+            \"\"\"The customer was told that the case is heard.\"\"\"
+
+            channel: Channel
+
+            def apply(self, case: Case) -> None:
+                case.acknowledged_at = self.occurred_at
+
+The stored name is the nested name, ``Case.Acknowledged``, never a Python path. Payloads hold no floats, so that
+their canonical JSON survives every round trip.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import msgspec
+
+from .text import described
+
+NIL = UUID(int=0)
+DECIDED = msgspec.Meta(extra={"decided": True})
+"""Marks a payload field that the deciding method fills in, not the caller."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_EVENTS: dict[str, type[Event]] = {}
+
+
+class EventType(msgspec.StructMeta):
+    """Makes each event a frozen, keyword-only struct tagged with its stored name and schema."""
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> EventType:
+        """Create the event class; a payload field must not shadow an envelope field."""
+        stored_name = namespace["__qualname__"]
+        if shadowed := set(ENVELOPE) & set(namespace.get("__annotations__", ())):
+            raise TypeError(f"{stored_name} redefines the envelope field {sorted(shadowed)[0]}")
+        tag = f"{stored_name}/{namespace.get('schema', 1)}"
+        return super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, tag_field="type", tag=tag)  # type: ignore[call-arg]
+
+
+ENVELOPE: tuple[str, ...] = ()
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
+class Event(msgspec.Struct, metaclass=EventType):
+    """A fact with its envelope: what every entry carries whatever it says."""
+
+    schema: ClassVar[int] = 1
+    """The payload's schema version; an older one is read through ``upcast_vN_vM``."""
+    name: ClassVar[str]
+    """The stored type name, ``Aggregate.Event``."""
+    aggregate: ClassVar[type[Any]]
+    """The aggregate class whose history this event is part of."""
+
+    stream_id: UUID = NIL
+    """The aggregate's id."""
+    stream_version: int = 0
+    """The aggregate's version after this event, from 1."""
+    position: int = 0
+    """The entry's number in the ledger, dense from 1 in commit order; 0 while not yet entered."""
+    occurred_at: datetime = EPOCH
+    """Business time: when it happened."""
+    recorded_at: datetime = EPOCH
+    """Ledger time: when it was entered."""
+    customer_id: UUID | None = None
+    """Whose history this belongs to; null where the customer is unknown or not concerned."""
+    case_id: UUID | None = None
+    """The case this belongs to, where there is one."""
+    actor_kind: str = "system"
+    """Who acted: employee, customer, bot, system or import."""
+    actor_id: str = ""
+    """The actor's id in their own directory."""
+    actor_role: str | None = None
+    """The role the actor acted in."""
+    command_id: UUID = NIL
+    """The command that caused the entry; also its idempotency key."""
+    causation_id: UUID | None = None
+    """The command or entry that led to this one."""
+    correlation_id: UUID | None = None
+    """What this is part of, an import run for one."""
+    source: str | None = None
+    """The system an imported fact came from."""
+    external_id: str | None = None
+    """The fact's own id in that system."""
+
+    @property
+    def originator_id(self) -> UUID:
+        """The aggregate's id, under the name the eventsourcing library uses."""
+        return self.stream_id
+
+    @property
+    def originator_version(self) -> int:
+        """The aggregate's version, under the name the eventsourcing library uses."""
+        return self.stream_version
+
+    def apply(self, aggregate: Any) -> None:
+        """Assign what this event changes; never refuses, since it runs on every replay."""
+
+    def mutate(self, aggregate: Any) -> Any:
+        """Evolve ``aggregate`` by this event, or begin it when ``None``; returns it."""
+        if aggregate is None:
+            aggregate = self.aggregate.shell(self)
+        self.apply(aggregate)
+        aggregate.version = self.stream_version
+        aggregate.modified_on = self.occurred_at
+        return aggregate
+
+    def payload(self) -> dict[str, Any]:
+        """The fields this event adds to the envelope."""
+        return {field: getattr(self, field) for field in payload_fields(type(self))}
+
+
+ENVELOPE = Event.__struct_fields__
+
+
+def register(event: type[Event], aggregate: type[Any]) -> None:
+    """Enter an event class in the catalogue under its stored name; called by the aggregate that nests it."""
+    event.aggregate, event.name = aggregate, event.__qualname__
+    if _EVENTS.setdefault(event.name, event) is not event:
+        raise TypeError(f"{event.name} is declared twice")
+    hints = get_type_hints(event, include_extras=True)
+    if floating := [field for field in payload_fields(event) if hints[field] is float]:
+        raise TypeError(f"{event.name}.{floating[0]} is a float; use integers with the unit in the name")
+
+
+def events() -> Mapping[str, type[Event]]:
+    """The catalogue: every event class by its stored name."""
+    return _EVENTS
+
+
+def payload_fields(event: type[Event]) -> tuple[str, ...]:
+    """The names of the fields an event adds to the envelope, in order of declaration."""
+    declared = event.__struct_fields__
+    return tuple(field for field in declared if field not in ENVELOPE)
+
+
+def input_fields(event: type[Event]) -> tuple[str, ...]:
+    """The payload fields a caller gives; the others are decided by the command."""
+    hints = get_type_hints(event, include_extras=True)
+    return tuple(field for field in payload_fields(event) if not marked(hints[field], "decided"))
+
+
+def marked(hint: Any, mark: str) -> bool:
+    """Whether an annotated type carries the mark, anywhere in it."""
+    return any(isinstance(extra, msgspec.Meta) and mark in (extra.extra or ()) for extra in _annotations(hint))
+
+
+def _annotations(hint: Any) -> Iterator[Any]:
+    if get_origin(hint) is Annotated:
+        yield from get_args(hint)[1:]
+    for argument in get_args(hint):
+        yield from _annotations(argument)
+
+
+def field_doc(event: type[Event], field: str) -> str:
+    """One sentence for a field: its own docstring, or else that of its type."""
+    return described(event, field)
+
+
+def upcast(event: type[Event], schema: int, data: dict[str, Any]) -> dict[str, Any]:
+    """A payload of an older ``schema`` in the form of the current one.
+
+    Applies ``upcast_v1_v2``, ``upcast_v2_v3`` … as declared on the event class; each takes and returns a dict.
+    """
+    while schema < event.schema:
+        step: Callable[[dict[str, Any]], dict[str, Any]]
+        step = inspect.getattr_static(event, f"upcast_v{schema}_v{schema + 1}").__func__
+        data, schema = step(data), schema + 1
+    return data

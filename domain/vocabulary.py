@@ -1,0 +1,245 @@
+"""The words of the ledger: enumerations and annotated types, each described once.
+
+A type's description becomes the description of every field that uses it, in GraphQL, in the import schema and in
+the reference pages.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta
+
+NAME_MAX = 200
+"""Why: longer than any personal or company name on record, short enough for one line on a page."""
+TEXT_MAX = 10_000
+"""Why: some four pages; a longer account is a document to be referred to, not an entry."""
+REFERENCE_MAX = 200
+"""Why: an id or reference of another system."""
+LIST_MAX = 2_000
+"""Why: the longest real invoice seen has 1 114 lines."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX, description="A short name.")]
+Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX, description="Free text in any script.")]
+Reference = Annotated[
+    str, Meta(min_length=1, max_length=REFERENCE_MAX, description="An id or reference in another system.")
+]
+Personal = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=TEXT_MAX,
+        description="Personal data: sealed with the subject's own key, shown only to roles that need it.",
+        extra={"personal": True},
+    ),
+]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217 currency code.")]
+AmountMinor = Annotated[
+    int, Meta(ge=-(2**53), le=2**53, description="An amount of money in minor units, such as cents.")
+]
+Seconds = Annotated[int, Meta(ge=0, le=2**31, description="A duration in seconds.")]
+BasisPoints = Annotated[int, Meta(ge=0, le=10_000, description="A share in basis points: 10 000 is the whole.")]
+CustomerId = Annotated[UUID, Meta(description="The customer's id.")]
+CaseId = Annotated[UUID, Meta(description="The case's id.")]
+PolicyVersion = Annotated[int, Meta(ge=1, description="The version of the policy that was in force.")]
+
+
+class ActorKind(StrEnum):
+    """What kind of actor acted."""
+
+    EMPLOYEE = "employee"
+    CUSTOMER = "customer"
+    BOT = "bot"
+    SYSTEM = "system"
+    IMPORT = "import"
+
+
+class Role(StrEnum):
+    """What a caller may do: the role in their token."""
+
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"
+    AUDITOR = "auditor"
+    ANALYST = "analyst"
+    ADMIN = "admin"
+
+
+class CustomerKind(StrEnum):
+    """What kind of party the customer is."""
+
+    PERSON = "person"
+    BUSINESS = "business"
+    CHANNEL_PARTNER = "channel_partner"
+    INTERNAL = "internal"
+
+
+class ContactKind(StrEnum):
+    """The kind of a contact point."""
+
+    PHONE = "phone"
+    EMAIL = "email"
+    POSTAL = "postal"
+    MESSAGING = "messaging"
+    SOCIAL = "social"
+
+
+class InvalidReason(StrEnum):
+    """Why a contact point no longer reaches the customer."""
+
+    BOUNCED = "bounced"
+    DISCONNECTED = "disconnected"
+    RETURNED = "returned"
+    OWNER_CHANGED = "owner_changed"
+
+
+class Tier(StrEnum):
+    """A customer's value tier, best first: platinum, gold, iron, lead."""
+
+    PLATINUM = "platinum"
+    GOLD = "gold"
+    IRON = "iron"
+    LEAD = "lead"
+
+
+class Channel(StrEnum):
+    """The channel a contact came through."""
+
+    PHONE = "phone"
+    EMAIL = "email"
+    WEB_FORM = "web_form"
+    CHAT = "chat"
+    SOCIAL = "social"
+    MESSAGING_APP = "messaging_app"
+    MOBILE_APP = "mobile_app"
+    SELF_SERVICE = "self_service"
+    IN_PERSON = "in_person"
+    LETTER = "letter"
+    FAX = "fax"
+    REFERRAL = "referral"
+
+
+class Direction(StrEnum):
+    """Who started the contact: inbound from the customer, outbound from us."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class Interface(StrEnum):
+    """The part of the organisation the customer met."""
+
+    MARKETING = "marketing"
+    SALES = "sales"
+    SUPPLY_CHAIN = "supply_chain"
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+    CUSTOMER_SERVICE = "customer_service"
+    TECHNICAL_SUPPORT = "technical_support"
+    BILLING = "billing"
+    INTERMEDIARY = "intermediary"
+
+
+class CaseKind(StrEnum):
+    """What the customer brings."""
+
+    COMPLAINT = "complaint"
+    REQUEST = "request"
+    FEEDBACK = "feedback"
+    SUGGESTION = "suggestion"
+    COMPLIMENT = "compliment"
+
+
+class CaseState(StrEnum):
+    """Where a case stands; derived from its entries."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
+    WAITING_CUSTOMER = "waiting_customer"
+    WAITING_THIRD_PARTY = "waiting_third_party"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+class Category(StrEnum):
+    """The one main category of a case."""
+
+    PRODUCT = "product"
+    SERVICE = "service"
+    TECHNICAL = "technical"
+    PAYMENT = "payment"
+
+
+class Severity(StrEnum):
+    """How grave the matter is for the customer."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class SolutionKind(StrEnum):
+    """What kind of solution is proposed."""
+
+    EXPLANATION = "explanation"
+    FIX = "fix"
+    REMEDY = "remedy"
+    REFERRAL = "referral"
+
+
+class Expectation(StrEnum):
+    """How a solution compares with what the customer expected."""
+
+    BELOW = "below"
+    MET = "met"
+    EXCEEDED = "exceeded"
+
+
+class ClosingBasis(StrEnum):
+    """On what ground a case is closed; only the customer's confirmation is a full close."""
+
+    CUSTOMER_CONFIRMED = "customer_confirmed"
+    NO_RESPONSE_AFTER = "no_response_after"
+    WITHDRAWN = "withdrawn"
+    NO_AGREEMENT = "no_agreement"
+    OUT_OF_SCOPE = "out_of_scope"
+
+
+class RemedyKind(StrEnum):
+    """What is given to make good."""
+
+    REFUND = "refund"
+    PARTIAL_REFUND = "partial_refund"
+    REPLACEMENT = "replacement"
+    REDO = "redo"
+    REPAIR = "repair"
+    DISCOUNT = "discount"
+    VOUCHER = "voucher"
+    GIFT = "gift"
+    POINTS = "points"
+    GOODWILL_PAYMENT = "goodwill_payment"
+    FEE_WAIVER = "fee_waiver"
+    APOLOGY_ONLY = "apology_only"
+    NON_MONETARY = "non_monetary"
+
+
+class RemedyState(StrEnum):
+    """Where a remedy stands; derived from its entries."""
+
+    OFFERED = "offered"
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    FULFILLED = "fulfilled"
+    FAILED = "failed"
+    REVERSED = "reversed"
+
+
+class Clock(StrEnum):
+    """Which time a target speaks of: every hour, or business hours only."""
+
+    CALENDAR = "calendar"
+    BUSINESS = "business"
