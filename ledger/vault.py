@@ -1,0 +1,142 @@
+"""The vault: personal text is sealed with the subject's own key, and the key is wrapped by the master key.
+
+A sealed value is ``s1.`` and the base64 of subject (16 bytes), stream (16), version (4), nonce (12) and ciphertext.
+The associated data are stream, version and field, so a value moved to another place does not open.
+"""
+
+import os
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, get_type_hints
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from domain.event import Event, marked, payload_fields
+
+PREFIX = "s1."
+HEAD = struct.Struct(">16s16sI")
+NONCE = 12
+KEYS_CACHED_MAX = 50_000
+"""Why: some 20 MB of key objects; beyond it the oldest are read again from the database."""
+
+
+class VaultError(Exception):
+    """A value could not be sealed or opened."""
+
+
+@cache
+def personal_fields(event: type[Event]) -> tuple[str, ...]:
+    """The payload fields of an event that hold personal data."""
+    hints = get_type_hints(event, include_extras=True)
+    return tuple(field for field in payload_fields(event) if marked(hints[field], "personal"))
+
+
+def subject_of(event: Event) -> UUID:
+    """Whose key seals an event's personal fields: the customer's, or the stream's own where there is none."""
+    return event.customer_id or event.stream_id
+
+
+class Vault:
+    """Seals and opens personal values; keeps the keys it used in memory."""
+
+    def __init__(self, pool: ConnectionPool[Connection[Any]], master_key: bytes, master_key_id: str) -> None:
+        """Use ``master_key`` (32 bytes, named ``master_key_id``) to wrap the subjects' keys."""
+        if len(master_key) != 32:
+            raise VaultError("The master key must have 32 bytes; make one with: openssl rand -base64 32")
+        self._pool, self._master, self._master_id = pool, AESGCM(master_key), master_key_id
+        self._keys: dict[UUID, AESGCM] = {}
+
+    def sealed(self, event: Event) -> dict[str, Any]:
+        """The payload of an event with its personal fields sealed; the subject's key is made when it has none."""
+        data = event.payload()
+        for field in personal_fields(type(event)):
+            if data[field] is not None:
+                data[field] = self._seal(event, field, data[field])
+        return data
+
+    def _seal(self, event: Event, field: str, text: str) -> str:
+        subject = subject_of(event)
+        key = self._keys.get(subject) or self.provide([subject])[subject]
+        head = HEAD.pack(subject.bytes, event.stream_id.bytes, event.stream_version)
+        nonce = os.urandom(NONCE)
+        box = key.encrypt(nonce, text.encode(), head[16:] + field.encode())
+        return PREFIX + urlsafe_b64encode(head + nonce + box).decode()
+
+    def open(self, field: str, sealed: str) -> str | None:
+        """The clear text of a sealed value of that field; ``None`` when the subject's key was destroyed.
+
+        Raises :class:`VaultError` when the value is no sealed one or was altered or moved.
+        """
+        return self.open_many([(field, sealed)])[0]
+
+    def open_many(self, values: list[tuple[str, str]]) -> list[str | None]:
+        """The clear texts of many sealed values, with one look-up for the keys."""
+        raw = [_unpack(sealed) for _, sealed in values]
+        keys = self._existing({UUID(bytes=box[:16]) for box in raw})
+        return [_opened(keys.get(UUID(bytes=box[:16])), field, box) for (field, _), box in zip(values, raw, strict=True)]
+
+    def provide(self, subjects: Iterable[UUID]) -> dict[UUID, AESGCM]:
+        """The keys of the subjects; makes and keeps those that are missing.
+
+        Raises :class:`VaultError` for a subject whose key was destroyed.
+        """
+        wanted = set(subjects)
+        found = self._existing(wanted)
+        if missing := [subject for subject in wanted if subject not in found]:
+            wrapped = [self._wrap(subject, AESGCM.generate_key(256)) for subject in missing]
+            with self._pool.connection() as connection:
+                connection.cursor().executemany(
+                    "INSERT INTO vault.keys (subject_id, wrapped, master_key_id) VALUES (%s, %s, %s)"
+                    " ON CONFLICT DO NOTHING",
+                    [(subject, box, self._master_id) for subject, box in zip(missing, wrapped, strict=True)],
+                )
+            found |= self._existing(set(missing))
+        if gone := [subject for subject in wanted if subject not in found]:
+            raise VaultError(f"The subject {gone[0]} was erased; nothing more can be recorded in their name.")
+        return found
+
+    def _existing(self, subjects: set[UUID]) -> dict[UUID, AESGCM]:
+        found = {subject: self._keys[subject] for subject in subjects if subject in self._keys}
+        if unknown := [subject for subject in subjects if subject not in found]:
+            with self._pool.connection() as connection:
+                rows = connection.execute(
+                    "SELECT subject_id, wrapped FROM vault.keys WHERE subject_id = ANY(%s) AND wrapped IS NOT NULL",
+                    (unknown,),
+                ).fetchall()
+            if len(self._keys) + len(rows) > KEYS_CACHED_MAX:
+                self._keys.clear()
+            for subject, wrapped in rows:
+                found[subject] = self._keys[subject] = self._unwrap(subject, bytes(wrapped))
+        return found
+
+    def _wrap(self, subject: UUID, key: bytes) -> bytes:
+        nonce = os.urandom(NONCE)
+        return nonce + self._master.encrypt(nonce, key, subject.bytes)
+
+    def _unwrap(self, subject: UUID, wrapped: bytes) -> AESGCM:
+        try:
+            return AESGCM(self._master.decrypt(wrapped[:NONCE], wrapped[NONCE:], subject.bytes))
+        except InvalidTag:
+            raise VaultError("The master key is not the one this ledger was sealed with; check DAYBOOK_MASTER_KEY.") from None
+
+
+def _unpack(sealed: str) -> bytes:
+    if not sealed.startswith(PREFIX):
+        raise VaultError("This is not a sealed value.")
+    return urlsafe_b64decode(sealed[len(PREFIX) :])
+
+
+def _opened(key: AESGCM | None, field: str, box: bytes) -> str | None:
+    if key is None:
+        return None
+    body = box[HEAD.size :]
+    try:
+        return key.decrypt(body[:NONCE], body[NONCE:], box[16 : HEAD.size] + field.encode()).decode()
+    except InvalidTag:
+        raise VaultError(f"A sealed {field} does not open: it was altered or moved.") from None
