@@ -74,7 +74,7 @@ def command(*roles: Role, name: str | None = None, stream: Stream | None = None)
     """
 
     def declare(method: F) -> F:
-        function = getattr(method, "__func__", method)
+        function: Any = getattr(method, "__func__", method)
         function.declared = (roles, name, stream)
         return method
 

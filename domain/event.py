@@ -20,6 +20,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -44,7 +45,7 @@ class EventType(msgspec.StructMeta):
         if shadowed := set(ENVELOPE) & set(namespace.get("__annotations__", ())):
             raise TypeError(f"{stored_name} redefines the envelope field {sorted(shadowed)[0]}")
         tag = f"{stored_name}/{namespace.get('schema', 1)}"
-        return super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, tag_field="type", tag=tag)  # type: ignore[call-arg]
+        return super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, tag_field="type", tag=tag)
 
 
 ENVELOPE: tuple[str, ...] = ()
@@ -137,12 +138,14 @@ def events() -> Mapping[str, type[Event]]:
     return _EVENTS
 
 
+@cache
 def payload_fields(event: type[Event]) -> tuple[str, ...]:
     """The names of the fields an event adds to the envelope, in order of declaration."""
     declared = event.__struct_fields__
     return tuple(field for field in declared if field not in ENVELOPE)
 
 
+@cache
 def input_fields(event: type[Event]) -> tuple[str, ...]:
     """The payload fields a caller gives; the others are decided by the command."""
     hints = get_type_hints(event, include_extras=True)

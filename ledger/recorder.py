@@ -27,6 +27,18 @@ from .writer import Answer, Writer
 STREAM_MAX = 100_000
 """Why: no single case or customer has more entries of its own; beyond it something runs wild."""
 
+STREAM = {
+    desc: sql.SQL(
+        "SELECT stream_version, type, {line} FROM ledger.entries WHERE stream_id = %(stream)s"
+        " AND stream_version > coalesce(%(gt)s, 0) AND (%(lte)s::int IS NULL OR stream_version <= %(lte)s)"
+        " ORDER BY stream_version {order} LIMIT %(limit)s"
+    )
+    .format(line=line(), order=sql.SQL("DESC" if desc else "ASC"))
+    .as_string()
+    for desc in (False, True)
+}
+"""One stream's entries in order of version, and in reverse."""
+
 
 class EntryMapper(Mapper[UUID]):
     """Maps events to canonical bytes with personal fields sealed, and stored lines back to events in clear."""
@@ -91,14 +103,9 @@ class EntryRecorder(ApplicationRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """One stream's entries in order of version, as JSON lines."""
-        query = sql.SQL(
-            "SELECT stream_version, type, {line} FROM ledger.entries WHERE stream_id = %(stream)s"
-            " AND stream_version > coalesce(%(gt)s, 0) AND (%(lte)s::int IS NULL OR stream_version <= %(lte)s)"
-            " ORDER BY stream_version {order} LIMIT %(limit)s"
-        ).format(line=line(), order=sql.SQL("DESC" if desc else "ASC"))
         params = {"stream": originator_id, "gt": gt, "lte": lte, "limit": min(limit or STREAM_MAX, STREAM_MAX)}
         with self._pool.connection() as connection:
-            rows = connection.execute(query, params).fetchall()
+            rows = connection.execute(STREAM[desc], params).fetchall()
         return [StoredEvent(originator_id, version, topic, text.encode()) for version, topic, text in rows]
 
     def select_notifications(
@@ -120,7 +127,10 @@ class EntryRecorder(ApplicationRecorder):
         params = {"start": first, "stop": stop, "topics": list(topics), "limit": limit}
         with self._pool.connection() as connection:
             rows = connection.execute(query, params).fetchall()
-        return [Notification(stream, version, topic, text.encode(), position) for position, stream, version, topic, text in rows]
+        return [
+            Notification(stream, version, topic, text.encode(), position)
+            for position, stream, version, topic, text in rows
+        ]
 
     def max_notification_id(self) -> int | None:
         """The ledger's last position, or ``None`` while it is empty."""

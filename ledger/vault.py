@@ -79,7 +79,9 @@ class Vault:
         """The clear texts of many sealed values, with one look-up for the keys."""
         raw = [_unpack(sealed) for _, sealed in values]
         keys = self._existing({UUID(bytes=box[:16]) for box in raw})
-        return [_opened(keys.get(UUID(bytes=box[:16])), field, box) for (field, _), box in zip(values, raw, strict=True)]
+        return [
+            _opened(keys.get(UUID(bytes=box[:16])), field, box) for (field, _), box in zip(values, raw, strict=True)
+        ]
 
     def provide(self, subjects: Iterable[UUID]) -> dict[UUID, AESGCM]:
         """The keys of the subjects; makes and keeps those that are missing.
@@ -123,7 +125,9 @@ class Vault:
         try:
             return AESGCM(self._master.decrypt(wrapped[:NONCE], wrapped[NONCE:], subject.bytes))
         except InvalidTag:
-            raise VaultError("The master key is not the one this ledger was sealed with; check DAYBOOK_MASTER_KEY.") from None
+            raise VaultError(
+                "The master key is not the one this ledger was sealed with; check DAYBOOK_MASTER_KEY."
+            ) from None
 
 
 def _unpack(sealed: str) -> bytes:

@@ -135,7 +135,7 @@ class Writer:
                 self._connection.close()
                 if attempt == RETRIES_MAX:
                     raise
-            except Exception as error:  # noqa: BLE001  (whatever it is, every caller must get an answer)
+            except Exception as error:
                 raise psycopg.OperationalError(str(error)) from error
         raise AssertionError("unreachable")
 
