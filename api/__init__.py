@@ -1,0 +1,1 @@
+"""How people reach the ledger: GraphQL, the command line, and who may do what."""

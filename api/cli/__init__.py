@@ -1,0 +1,40 @@
+"""The ``daybook`` command. Each file of this package holds one command or a few that belong together."""
+
+import sys
+
+import psycopg
+import typer
+
+from domain.rule import Refused
+from ledger.database import DatabaseUnavailable
+from ledger.migrate import MigrationError
+from ledger.vault import VaultError
+
+from ..settings import SettingsError
+from . import database, intake
+from .report import fail
+
+app = typer.Typer(
+    name="daybook",
+    help="Daybook, an event-sourced customer-interaction ledger.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for part in (database, intake):
+    part.add_to(app)
+
+EXPECTED = (SettingsError, DatabaseUnavailable, MigrationError, VaultError, Refused, OSError)
+"""Errors whose own message says what to do; anything else is a fault of ours and keeps its traceback."""
+
+
+def main() -> None:
+    """Run the command line; an expected error is one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except EXPECTED as error:
+        fail(str(error))
+    except psycopg.OperationalError as error:
+        fail(f"The database went away ({str(error).splitlines()[0]}); start it and try again.")
+    except KeyboardInterrupt:
+        sys.exit(130)

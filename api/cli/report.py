@@ -1,0 +1,89 @@
+"""What commands print: a table or JSON on stdout, progress and errors on stderr."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn, Protocol
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class Advance(Protocol):
+    """Tells a progress bar how far the work has got."""
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """``done`` units of ``total`` are done."""
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Print one sentence on stderr and exit."""
+    err.print(f"daybook: {message}", style="red", markup=False)
+    sys.exit(code)
+
+
+def as_json(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")
+
+
+def facts(values: Mapping[str, Any], json: bool) -> None:
+    """Print named values, one to a line."""
+    if json:
+        as_json(values)
+        return
+    width = max(map(len, values), default=0)
+    for name, value in values.items():
+        out.print(f"{name.replace('_', ' '):<{width}}  {_shown(value)}", markup=False)
+
+
+def rows(columns: Sequence[str], values: Sequence[Sequence[Any]], json: bool) -> None:
+    """Print rows as a table, or as a JSON list of objects."""
+    if json:
+        as_json([dict(zip(columns, row, strict=True)) for row in values])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in values:
+        table.add_row(*(_shown(value) for value in row))
+    out.print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}".replace(",", " ")
+    return "–" if value is None else str(value)
+
+
+class _Rate(ProgressColumn):
+    """Units done per second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate so far, or nothing before there is one."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s".replace(",", " ") if speed else "", style="progress.data.speed")
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Advance]:
+    """Show a bar with rate and remaining time on stderr while work goes on; silent where stderr is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}"), _Rate())
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err, disable=not err.is_terminal
+    ) as bar:
+        task = bar.add_task(what, total=total)
+
+        def advance(done: int, total: int | None = None) -> None:
+            bar.update(task, completed=done, **({"total": total} if total is not None else {}))
+
+        yield advance

@@ -1,0 +1,117 @@
+"""Settings, read from the environment and checked at start."""
+
+import base64
+import os
+import secrets
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ledger import embedded
+
+TOKEN_SECRET_MIN = 32
+"""Why: RFC 7518 section 3.2 asks for a key as long as the hash, 32 bytes for HS256."""
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says which, and what to do."""
+
+
+class Mode(StrEnum):
+    """Development shows GraphiQL and prints tokens; production does neither."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """Everything Daybook can be told, with its defaults; each comes from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="DAYBOOK_", extra="ignore", populate_by_name=True)
+
+    database_url: Annotated[str | None, Field(validation_alias="DATABASE_URL")] = None
+    """A PostgreSQL to use; without it the embedded one in ``home`` is started."""
+    home: Path = Path(".daybook")
+    """Where the embedded database, its secrets and reject files are kept."""
+    host: str = "127.0.0.1"
+    """The address the server listens on."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    """The port the server listens on."""
+    mode: Mode = Mode.DEVELOPMENT
+    """Development or production."""
+    master_key: SecretStr | None = None
+    """Base64 of the 32 bytes that wrap the subjects' keys."""
+    master_key_id: str = "master-1"
+    """What the master key is called in the vault."""
+    token_secret: SecretStr | None = None
+    """The secret that signs tokens, at least 32 characters."""
+
+    @model_validator(mode="after")
+    def _secrets_are_whole(self) -> Self:
+        if self.token_secret and len(self.token_secret.get_secret_value()) < TOKEN_SECRET_MIN:
+            raise ValueError(f"DAYBOOK_TOKEN_SECRET needs at least {TOKEN_SECRET_MIN} characters")
+        if self.master_key:
+            self.master_key_bytes()
+        return self
+
+    def master_key_bytes(self) -> bytes:
+        """The master key, decoded; raises ``ValueError`` when it is missing or not 32 bytes."""
+        if self.master_key is None:
+            raise SettingsError("Set DAYBOOK_MASTER_KEY; make one with: openssl rand -base64 32")
+        try:
+            key = base64.b64decode(self.master_key.get_secret_value(), validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise ValueError("DAYBOOK_MASTER_KEY must be 32 bytes in base64; make one with: openssl rand -base64 32")
+        return key
+
+    def token_secret_text(self) -> str:
+        """The secret that signs tokens; raises :class:`SettingsError` when it is missing."""
+        if self.token_secret is None:
+            raise SettingsError("Set DAYBOOK_TOKEN_SECRET; make one with: openssl rand -base64 48")
+        return self.token_secret.get_secret_value()
+
+    def url(self) -> str:
+        """The database's URL; starts the embedded PostgreSQL where none is named."""
+        return self.database_url or embedded.start(self.home.absolute())
+
+
+def load() -> Settings:
+    """Read the settings; raises :class:`SettingsError` with one sentence for a wrong one.
+
+    Without ``DATABASE_URL`` the embedded database's own secrets are made on first use and kept, readable by the
+    owner alone, in ``secrets.env`` under the home; with it they must come from the environment.
+    """
+    embedded_here = not os.environ.get("DATABASE_URL")
+    home = Path(os.environ.get("DAYBOOK_HOME") or ".daybook")
+    try:
+        return Settings(_env_file=_own_secrets(home) if embedded_here else None)  # type: ignore[call-arg]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(["DAYBOOK", *map(str, first["loc"])]).upper() if first["loc"] else ""
+        raise SettingsError(f"{name} {first['msg']}".strip().replace("Value error, ", "")) from None
+
+
+def _own_secrets(home: Path) -> Path:
+    path = home / "secrets.env"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        text = (
+            f"DAYBOOK_MASTER_KEY={base64.b64encode(secrets.token_bytes(32)).decode()}\n"
+            f"DAYBOOK_TOKEN_SECRET={secrets.token_urlsafe(48)}\n"
+        )
+        # Made under another name first: a second process never reads half of it.
+        fresh = home / f"secrets.env.{os.getpid()}"
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path

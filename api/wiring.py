@@ -1,0 +1,57 @@
+"""The one place where the parts are put together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from ledger import database, migrate
+from ledger.application import Ledger
+from ledger.database import Duty
+from ledger.vault import Vault
+from ledger.writer import Writer
+
+from .settings import Settings
+
+
+class Desk(NamedTuple):
+    """What a process that takes commands and answers questions works with."""
+
+    url: str
+    pool: ConnectionPool[Connection[Any]]
+    vault: Vault
+    ledger: Ledger
+
+
+@contextmanager
+def open_desk(settings: Settings) -> Iterator[Desk]:
+    """Connect under the API's duty, check the database's shape, and close in order afterwards."""
+    url = settings.url()
+    with database.connect(url) as connection:
+        migrate.check(connection)
+    with database.pool(url, Duty.API) as pool:
+        vault = Vault(pool, settings.master_key_bytes(), settings.master_key_id)
+        ledger = Ledger(pool, Writer(url), vault)
+        try:
+            yield Desk(url, pool, vault, ledger)
+        finally:
+            ledger.close()
+
+
+class Intake(NamedTuple):
+    """What a process that enters facts in bulk works with."""
+
+    connection: Connection[Any]
+    vault: Vault
+
+
+@contextmanager
+def open_intake(settings: Settings) -> Iterator[Intake]:
+    """Connect under the importer's duty after checking the database's shape."""
+    url = settings.url()
+    with database.connect(url) as connection:
+        migrate.check(connection)
+    with database.pool(url, Duty.IMPORTER, size=2) as pool, database.connect(url, Duty.IMPORTER) as connection:
+        yield Intake(connection, Vault(pool, settings.master_key_bytes(), settings.master_key_id))
