@@ -50,7 +50,7 @@ def template(server_url: str) -> str:
     digest = hashlib.sha256("".join(m.checksum for m in migrate.migrations()).encode()).hexdigest()[:12]
     name, unfinished = f"{TEMPLATE}_{digest}", f"{TEMPLATE}_unfinished"
     with _one_at_a_time(), database.connect(server_url) as admin:
-        if not admin.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone():
+        if admin.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(unfinished)))
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unfinished)))
             with database.connect(conninfo.make_conninfo(server_url, dbname=unfinished)) as connection:
