@@ -83,6 +83,8 @@ class Purchase(Aggregate):
 
         reference: Reference | None = None
         """The number of the return or credit note."""
+        currency: Annotated[Currency | None, DECIDED] = None
+        """The purchase's currency."""
         lines: Lines
         total_minor: Annotated[AmountMinor, DECIDED] = 0
         """What was paid back, in minor units; positive."""
@@ -127,7 +129,7 @@ class Purchase(Aggregate):
             bought = self.bought[sku]
             RETURNED_TOO_MANY.refuse_if(quantity > bought, returned=quantity, sku=sku, bought=bought)
         RETURNED_TOO_MUCH.refuse_if(total > self.paid_minor, returned=total, paid=self.paid_minor)
-        self.enter(context, replace(fact, total_minor=total))
+        self.enter(context, replace(fact, total_minor=total, currency=self.currency))
 
     @command(*STAFF, name="record_unmatched_return")
     @classmethod

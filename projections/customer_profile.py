@@ -1,0 +1,85 @@
+"""The customer profile: who a customer is and how to reach them, as last stated."""
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.case import Case
+from domain.customer import Customer
+from domain.touchpoint import Touchpoint
+from domain.vocabulary import ContactKind, CustomerKind, InvalidReason
+from projections.engine.model import ReadModel, Sealed, on
+
+
+class ContactPoint(Struct):
+    """A way to reach the customer."""
+
+    contact: str
+    """What it is called, such as home or office."""
+    kind: ContactKind
+    value: Sealed
+    """The number or address itself."""
+    invalid: InvalidReason | None = None
+    """Why it no longer works; null while it does."""
+
+
+class CustomerProfile(
+    ReadModel, key="customer_id", version=1, indexes=(("registered_at", "customer_id"), ("reference",))
+):
+    """A customer as last stated."""
+
+    customer_id: UUID
+    kind: CustomerKind | None = None
+    name: Sealed | None = None
+    """The customer's name or nickname."""
+    country: str | None = None
+    """The country the customer is served in."""
+    reference: str | None = None
+    """The customer's number in the system they came from."""
+    registered_at: datetime | None = None
+    """When the customer became known to us."""
+    contact_points: list[ContactPoint] = []
+    """Every way to reach the customer, valid or not, in the order it became known."""
+    touchpoints: int = 0
+    """How many contacts there were."""
+    cases: int = 0
+    """How many cases were opened."""
+    last_touch_at: datetime | None = None
+    """When the last contact took place."""
+
+    @on(Customer.Registered)
+    def registered(self, e: Customer.Registered) -> None:
+        """Take over what was first stated."""
+        self.kind, self.name, self.country, self.reference = e.kind, e.name, e.country, e.reference
+        self.registered_at = e.occurred_at
+
+    @on(Customer.ProfileChanged)
+    def changed(self, e: Customer.ProfileChanged) -> None:
+        """Take over what was corrected."""
+        self.kind, self.name = e.kind or self.kind, e.name or self.name
+        self.country = e.country or self.country
+
+    @on(Customer.ContactPointAdded)
+    def contact_added(self, e: Customer.ContactPointAdded) -> None:
+        """Add the contact point."""
+        added = ContactPoint(contact=e.contact, kind=e.kind, value=e.value)
+        self.contact_points = [*self.contact_points, added]
+
+    @on(Customer.ContactPointInvalidated)
+    def contact_invalidated(self, e: Customer.ContactPointInvalidated) -> None:
+        """Say why the contact point no longer works."""
+        for point in self.contact_points:
+            if point.contact == e.contact and point.invalid is None:
+                point.invalid = e.reason
+
+    @on(Touchpoint.Recorded)
+    def touched(self, e: Touchpoint.Recorded) -> None:
+        """Count the contact."""
+        self.touchpoints += 1
+        self.last_touch_at = max(self.last_touch_at or e.occurred_at, e.occurred_at)
+
+    @on(Case.Opened)
+    def case_opened(self, e: Case.Opened) -> None:
+        """Count the case."""
+        self.cases += 1

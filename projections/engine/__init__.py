@@ -1,0 +1,1 @@
+"""The machinery of read models: declaration, tables, posting, rebuilding."""

@@ -1,0 +1,91 @@
+"""Builds: each is one table of one version of a read model; one of them serves, behind a view of the model's name."""
+
+from typing import Any, NamedTuple
+
+from psycopg import Connection, sql
+
+from . import table
+from .model import ReadModel, fingerprint
+
+
+class Build(NamedTuple):
+    """One build as the register has it."""
+
+    id: int
+    model: str
+    version: int
+    fingerprint: str
+    position: int
+    table: str
+
+
+SERVING = (
+    "SELECT build_id, model, version, fingerprint, position, table_name"
+    " FROM books.builds WHERE state = 'serving' ORDER BY model"
+)
+
+
+def serving(connection: Connection[Any], *, lock: bool = False) -> dict[str, Build]:
+    """The builds in service by model; ``lock`` keeps them from being swapped until the transaction ends."""
+    rows = connection.execute(SERVING + " FOR UPDATE" if lock else SERVING).fetchall()
+    return {build.model: build for build in map(Build._make, rows)}
+
+
+def begin(connection: Connection[Any], model: type[ReadModel]) -> Build:
+    """Register a new build of a model and make its empty table."""
+    with connection.transaction():
+        row = connection.execute(
+            "INSERT INTO books.builds (model, version, fingerprint, state, table_name)"
+            " VALUES (%s, %s, %s, 'building', gen_random_uuid()::text) RETURNING build_id",
+            (model.spec.name, model.spec.version, fingerprint(model)),
+        ).fetchone()
+        assert row is not None
+        name = f"{model.spec.name}_v{model.spec.version}_b{row[0]}"
+        connection.execute("UPDATE books.builds SET table_name = %s WHERE build_id = %s", (name, row[0]))
+        table.create(connection, model, name)
+    return Build(row[0], model.spec.name, model.spec.version, fingerprint(model), 0, name)
+
+
+def advance(connection: Connection[Any], build: Build, position: int) -> None:
+    """Record that a build stands at ``position``; part of the transaction that wrote its rows."""
+    moved = connection.execute(
+        "UPDATE books.builds SET position = %s, posted_at = now() WHERE build_id = %s AND position = %s",
+        (position, build.id, build.position),
+    )
+    if moved.rowcount != 1:
+        raise PostedElsewhere(f"another projector moved {build.model} on from {build.position}")
+
+
+def serve(connection: Connection[Any], build: Build) -> None:
+    """Put a build in service and drop the one before it; readers see the one or the other, never neither."""
+    view = table.table(build.model)
+    connection.execute(
+        "UPDATE books.builds SET state = 'retired' WHERE model = %s AND state = 'serving'", (build.model,)
+    )
+    connection.execute("UPDATE books.builds SET state = 'serving' WHERE build_id = %s", (build.id,))
+    connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
+    connection.execute(sql.SQL("CREATE VIEW {} AS SELECT * FROM {}").format(view, table.table(build.table)))
+    discard(
+        connection, "SELECT build_id, table_name FROM books.builds WHERE model = %s AND state = 'retired'", build.model
+    )
+
+
+def discard_unfinished(connection: Connection[Any], model: type[ReadModel]) -> None:
+    """Remove what an interrupted build of the model left behind."""
+    with connection.transaction():
+        discard(
+            connection,
+            "SELECT build_id, table_name FROM books.builds WHERE model = %s AND state = 'building'",
+            model.spec.name,
+        )
+
+
+def discard(connection: Connection[Any], query: str, model: str) -> None:
+    """Drop the tables of the builds that ``query`` names, and their register lines."""
+    for build_id, name in connection.execute(query.encode(), (model,)).fetchall():
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.table(name)))
+        connection.execute("DELETE FROM books.builds WHERE build_id = %s", (build_id,))
+
+
+class PostedElsewhere(Exception):
+    """Two projectors posted the same build; this one has to read its position again."""

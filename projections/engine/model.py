@@ -1,0 +1,184 @@
+"""Read models: classes whose instances are rows, and whose handlers fold entries into them.
+
+::
+
+    class PromiseKeeping(ReadModel, key="customer_id", version=1):
+        \"\"\"How well we keep what we promise each customer.\"\"\"
+
+        customer_id: UUID
+        made: int = 0
+
+        @on(Promise.Made)
+        def made_one(self, e: Promise.Made) -> None:
+            self.made += 1
+
+``fold(key, entries) → row`` is the one primitive; live posting and rebuilding only differ in where the entries come
+from and where the row goes. Folds are pure: they know no clock, and hold personal data only as ciphertext.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_type_hints
+from uuid import UUID
+
+import msgspec
+
+from domain import catalogue  # noqa: F401  (fills the catalogue of events)
+from domain.event import ENVELOPE, Event, events, field_doc
+from domain.text import described, first_sentence
+
+F = TypeVar("F", bound=Callable[..., None])
+
+Sealed = Annotated[
+    str, msgspec.Meta(description="Personal data, kept as ciphertext and opened at read.", extra={"sealed": True})
+]
+"""A sealed value as it stands in the entry; the column is named like the event's field it comes from."""
+
+_MODELS: dict[str, type[ReadModel]] = {}
+
+
+def on(*facts: type[Event], amends: str | None = None) -> Callable[[F], F]:
+    """Fold the given events into the row of their key; ``Event`` stands for every event.
+
+    ``amends`` names a field of the event that holds the key of an earlier row: that row is changed if there is one,
+    and none is made.
+    """
+
+    def declare(handler: F) -> F:
+        handler.folds = (facts, amends)  # type: ignore[attr-defined]
+        return handler
+
+    return declare
+
+
+class Fold(NamedTuple):
+    """One handler, the event field its row is found by, and whether it only amends a row that is there."""
+
+    handle: Callable[[Any, Any], None]
+    key: str
+    amends: bool
+
+
+class Spec(NamedTuple):
+    """The arguments of a read-model class."""
+
+    name: str
+    """The model's name and the name of its view in the schema ``books``."""
+    key: str
+    """The column that is the primary key."""
+    by: str
+    """The event field the key is read from."""
+    version: int
+    """Raised whenever a fold or a column changes, so that the model is built anew."""
+    indexes: tuple[tuple[str, ...], ...]
+    """Further indexes, each a tuple of columns."""
+
+
+class ModelType(msgspec.StructMeta):
+    """Makes each read model a struct whose class arguments name its key, version and indexes."""
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        key: str = "",
+        by: str = "",
+        version: int = 1,
+        indexes: Sequence[tuple[str, ...]] = (),
+    ) -> ModelType:
+        """Create the model; ``by`` is the event field the key is read from, where it has another name."""
+        options: dict[str, Any] = {"kw_only": True}
+        model: Any = super().__new__(mcls, name, bases, namespace, **options)
+        if key:
+            title = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+            model.spec = Spec(title, key, by or key, version, tuple(indexes))
+            if _MODELS.setdefault(title, model) is not model:
+                raise TypeError(f"the read model {title} is declared twice")
+        return model  # type: ignore[no-any-return]
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
+class ReadModel(msgspec.Struct, metaclass=ModelType):
+    """A row of a read model; see the module's text for how one is declared."""
+
+    spec: ClassVar[Spec]
+    """What the class arguments said."""
+
+
+def models() -> Mapping[str, type[ReadModel]]:
+    """Every declared read model by name."""
+    return _MODELS
+
+
+@cache
+def folds(model: type[ReadModel]) -> dict[type[Event], list[Fold]]:
+    """The handlers of a model by event class, in order of declaration."""
+    found: dict[type[Event], list[Fold]] = {}
+    for attribute in vars(model).values():
+        if declared := getattr(attribute, "folds", None):
+            facts, amends = declared
+            for fact in events().values() if facts == (Event,) else facts:
+                found.setdefault(fact, []).append(Fold(attribute, amends or model.spec.by, amends is not None))
+    return found
+
+
+def columns(model: type[ReadModel]) -> dict[str, Any]:
+    """The columns of a model with their types, in order."""
+    hints = get_type_hints(model, include_extras=True)
+    return {field: hints[field] for field in model.__struct_fields__}
+
+
+def column_doc(model: type[ReadModel], column: str) -> str:
+    """One sentence for a column: its own docstring, its type's, or that of the envelope field of its name."""
+    return described(model, column) or (field_doc(Event, column) if column in ENVELOPE else "")
+
+
+def definition(model: type[ReadModel]) -> str:
+    """What the model says of itself, in one sentence."""
+    return first_sentence(model.__doc__)
+
+
+def fingerprint(model: type[ReadModel]) -> str:
+    """A digest of the model's source: it changes with every change of a fold or column."""
+    return hashlib.sha256(f"{model.spec.version}\n{inspect.getsource(model)}".encode()).hexdigest()[:16]
+
+
+@cache
+def envelope_needed(model: type[ReadModel]) -> frozenset[str]:
+    """The envelope fields a model's own methods read; no others need be fetched for it.
+
+    They are found as attribute names in the compiled methods, so a fold must not reach into the envelope through a
+    function outside its class.
+    """
+    keys = {fold.key for handlers in folds(model).values() for fold in handlers}
+    named = {name for method in vars(model).values() if inspect.isfunction(method) for name in method.__code__.co_names}
+    return frozenset((named | keys | {"position"}) & set(ENVELOPE))
+
+
+def fold(model: type[ReadModel], key: Any, entries: Iterable[Event], row: ReadModel | None = None) -> ReadModel | None:
+    """Fold entries of one key, in order, into a new row or the given one; ``None`` when none of them concerns it."""
+    handlers = folds(model)
+    for entry in entries:
+        for handler in handlers.get(type(entry), ()):
+            if getattr(entry, handler.key) == key and (row is not None or not handler.amends):
+                row = row if row is not None else model(**{model.spec.key: key})
+                handler.handle(row, entry)
+    return row
+
+
+POSTGRES_TYPES: dict[Any, str] = {
+    UUID: "uuid",
+    int: "bigint",
+    str: "text",
+    bool: "boolean",
+    datetime: "timestamptz",
+}
+"""The column types; enumerations are text, everything nested is jsonb."""

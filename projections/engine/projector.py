@@ -1,0 +1,60 @@
+"""The projector: keeps every read model in step with the ledger."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from ledger.database import DatabaseUnavailable, Duty, connect
+
+from . import builds
+from .builds import Build, PostedElsewhere
+from .model import ReadModel, models
+from .posting import catch_up
+from .rebuilding import Advance, rebuild
+
+IDLE_S = 0.05
+"""Why: a reader sees a new entry within a blink, for twenty cheap reads a second."""
+RETRY_S = 1.0
+"""Why: a database that went away needs a moment; more haste only fills the log."""
+
+Notice = Callable[[str], None]
+
+
+def outdated(connection: Connection[Any]) -> list[type[ReadModel]]:
+    """The models that have no build in service, or one of another version."""
+    standing = builds.serving(connection)
+    return [
+        model
+        for name, model in sorted(models().items())
+        if name not in standing or standing[name].version != model.spec.version
+    ]
+
+
+def prepare(
+    url: str, start: Callable[[type[ReadModel]], Advance] = lambda _: lambda _done, _total: None
+) -> list[Build]:
+    """Build the models that are missing or outdated; gives what was built."""
+    with connect(url, Duty.PROJECTOR) as reader, connect(url, Duty.PROJECTOR) as writer:
+        return [rebuild(reader, writer, model, start(model)) for model in outdated(writer)]
+
+
+def run(url: str, stopping: Callable[[], bool], notice: Notice) -> None:
+    """Post until ``stopping`` says so; a lost database is waited for, a second projector takes turns."""
+    connection: Connection[Any] | None = None
+    while not stopping():
+        try:
+            connection = connection if connection and not connection.closed else connect(url, Duty.PROJECTOR)
+            if not catch_up(connection):
+                time.sleep(IDLE_S)
+        except PostedElsewhere:
+            continue
+        except (psycopg.OperationalError, DatabaseUnavailable) as error:
+            notice(f"The database went away ({str(error).splitlines()[0]}); trying again.")
+            if connection:
+                connection.close()
+            time.sleep(RETRY_S)
+    if connection:
+        connection.close()

@@ -1,0 +1,92 @@
+"""Rebuilding: the whole ledger folded into a new build beside the one in service, caught up, then swapped in."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from psycopg import Connection, sql
+
+from domain.event import Event
+from ledger.reading import copy_lines, decoded_lines, line
+
+from . import builds, posting, table
+from .builds import Build
+from .folding import fold_steps, steps
+from .model import ReadModel, envelope_needed, folds
+from .quarantine import Quarantine
+
+Advance = Callable[[int, int | None], None]
+"""Told the position done and the last one."""
+LOCK = "hashtext('daybook rebuild ' || %s)"
+
+
+def rebuild(
+    reader: Connection[Any],
+    writer: Connection[Any],
+    model: type[ReadModel],
+    advance: Advance = lambda _done, _total: None,
+) -> Build:
+    """Build a model anew from the first entry and put it in service; gives the build that serves now.
+
+    The build in service is untouched until the swap, and what an interrupted rebuild left is removed first.
+    Both connections have the projector's duty; the reader streams while the writer loads.
+    """
+    writer.execute(f"SELECT pg_advisory_lock({LOCK})", (model.spec.name,))
+    try:
+        builds.discard_unfinished(writer, model)
+        build = builds.begin(writer, model)
+        head = _head(reader)
+        with writer.transaction():
+            _load(reader, writer, model, build, head, advance)
+            builds.advance(writer, build, head)
+        table.index(writer, model, build.table)
+        return _catch_up_and_serve(writer, model, build._replace(position=head))
+    finally:
+        writer.execute(f"SELECT pg_advisory_unlock({LOCK})", (model.spec.name,))
+
+
+def _head(connection: Connection[Any]) -> int:
+    row = connection.execute("SELECT position FROM ledger.head").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _load(
+    reader: Connection[Any],
+    writer: Connection[Any],
+    model: type[ReadModel],
+    build: Build,
+    head: int,
+    advance: Advance,
+) -> None:
+    rows: dict[Any, ReadModel] = {}
+    quarantine = Quarantine(writer, model, build)
+    for entries in _chunks(reader, model, head):
+        fold_steps(writer, model, rows, steps(model, entries), quarantine)
+        advance(entries[-1].position, head)
+    table.load(writer, build.table, rows.values())
+
+
+def _chunks(reader: Connection[Any], model: type[ReadModel], head: int) -> Iterator[list[Event]]:
+    query = sql.SQL(
+        "SELECT {line} FROM ledger.entries WHERE position <= {head} AND type = ANY({types}) ORDER BY position"
+    ).format(line=line(envelope_needed(model)), head=head, types=[event.type_name for event in folds(model)])
+    for lines in copy_lines(reader, query):
+        yield decoded_lines(lines)
+
+
+def _catch_up_and_serve(writer: Connection[Any], model: type[ReadModel], build: Build) -> Build:
+    """Post what was entered meanwhile; the last of it under the lock that live posting takes, then swap."""
+    while True:
+        entries, last = posting.read(writer, build.position)
+        if len(entries) < posting.BATCH_MAX:
+            break
+        with writer.transaction():
+            build = posting.post(writer, model, build, entries, last)
+    with writer.transaction():
+        builds.serving(writer, lock=True)
+        entries, last = posting.read(writer, build.position)
+        while entries:
+            build = posting.post(writer, model, build, entries, last)
+            entries, last = posting.read(writer, build.position)
+        builds.serve(writer, build)
+    return build

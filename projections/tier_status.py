@@ -1,0 +1,53 @@
+"""The tier status: which tier a customer holds, since when, by which policy and inputs."""
+
+from datetime import datetime
+from uuid import UUID
+
+from domain.customer import Customer
+from domain.vocabulary import Tier
+from projections.engine.model import ReadModel, on
+
+
+class TierStatus(ReadModel, key="customer_id", version=1, indexes=(("tier", "customer_id"),)):
+    """A customer's tier and what it rests on."""
+
+    customer_id: UUID
+    tier: Tier | None = None
+    since: datetime | None = None
+    """Since when the customer holds the tier."""
+    previous: Tier | None = None
+    """The tier before this one."""
+    changes: int = 0
+    """How often the tier changed, the first one counted."""
+    policy_version: int | None = None
+    """The version of the tier rule of the last review that assigned a tier."""
+    reason: str | None = None
+    """Which clause of the rule decided, or why the tier was overridden."""
+    currency: str | None = None
+    """ISO 4217 currency code of the contribution."""
+    contribution_minor: int | None = None
+    """Revenue less discounts, remedies and cost to serve in the review's window, in minor units."""
+    rank: int | None = None
+    """The customer's rank by contribution in that review, from 1."""
+    ranked: int | None = None
+    """How many customers were ranked."""
+    override_until: datetime | None = None
+    """Until when a tier set by hand holds; null for a tier by rule."""
+
+    @on(Customer.TierAssigned)
+    def assigned(self, e: Customer.TierAssigned) -> None:
+        """Take over the result of the review and its inputs."""
+        self._move(e.tier, e.occurred_at)
+        self.policy_version, self.reason, self.override_until = e.policy_version, e.reason, None
+        self.currency, self.contribution_minor = e.currency, e.contribution_minor
+        self.rank, self.ranked = e.rank, e.ranked
+
+    @on(Customer.TierOverridden)
+    def overridden(self, e: Customer.TierOverridden) -> None:
+        """Take over what a person set, and until when."""
+        self._move(e.tier, e.occurred_at)
+        self.reason, self.override_until = e.reason, e.expires_at
+
+    def _move(self, tier: Tier, at: datetime) -> None:
+        self.previous, self.tier, self.since = self.tier, tier, at
+        self.changes += 1
