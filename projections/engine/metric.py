@@ -1,0 +1,130 @@
+"""Metrics: named, versioned, documented SQL over read models, with typed parameters.
+
+::
+
+    class RepeatPurchaseRate(Metric, version=1, reads=(Sales,)):
+        \"\"\"The share of customers with two or more purchases among those with one or more.\"\"\"
+
+        class Params(Struct): ...
+        class Row(Struct): ...
+        sql = "SELECT …"
+
+``sql`` is static text over the read models' views, with ``%(parameter)s`` placeholders; ``%(at)s`` is the instant the
+answer is for. A parameter's default is in force when it is not given. The answer always carries the metric's name,
+version and definition, the position the read models stood at, and the instant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+from msgspec import Struct
+from psycopg import Connection
+
+from domain.rule import Rule
+from domain.text import first_sentence
+
+from . import builds
+from .model import ReadModel
+
+ROWS_MAX = 10_000
+"""Why: a metric is a summary; more rows than this are a read model's page."""
+
+UNKNOWN_METRIC = Rule("METRIC_UNKNOWN", "There is no metric {name}; there are: {known}.", field="name")
+BAD_PARAMETER = Rule("METRIC_BAD_PARAMETER", "{problem}", field="params")
+TOO_MANY_ROWS = Rule("METRIC_TOO_MANY_ROWS", "The answer has more than {most} rows; narrow the parameters.")
+NOT_BUILT = Rule("METRIC_NOT_BUILT", "The read model {model} is not built yet; run: daybook project")
+
+_METRICS: dict[str, type[Metric]] = {}
+
+
+class Answer(NamedTuple):
+    """A metric's answer with all that is needed to trust and repeat it."""
+
+    name: str
+    version: int
+    definition: str
+    position: int
+    at: datetime
+    rows: list[Any]
+    """Instances of the metric's ``Row``."""
+
+
+class Metric:
+    """The declaration of a metric; see the module's text."""
+
+    name: ClassVar[str]
+    """What the metric is called: the class name in snake_case."""
+    version: ClassVar[int]
+    """Raised whenever the definition changes."""
+    reads: ClassVar[Sequence[type[ReadModel]]]
+    """The read models the SQL reads."""
+    Params: ClassVar[type[Struct]]
+    """The parameters, with defaults and descriptions."""
+    Row: ClassVar[type[Struct]]
+    """A row of the answer; its fields are the columns of the SQL, by name."""
+    sql: ClassVar[str]
+    """The statement."""
+
+    def __init_subclass__(cls, *, version: int, reads: Sequence[type[ReadModel]]) -> None:
+        """Enter the metric into the catalogue."""
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        cls.version, cls.reads = version, reads
+        if _METRICS.setdefault(cls.name, cls) is not cls:
+            raise TypeError(f"the metric {cls.name} is declared twice")
+
+
+def metrics() -> Mapping[str, type[Metric]]:
+    """Every declared metric by name."""
+    return _METRICS
+
+
+def metric_named(name: str) -> type[Metric]:
+    """The metric of that name; refuses ``METRIC_UNKNOWN``."""
+    if name not in _METRICS:
+        UNKNOWN_METRIC.refuse(name=name, known=", ".join(sorted(_METRICS)))
+    return _METRICS[name]
+
+
+def definition(metric: type[Metric]) -> str:
+    """The metric's definition: the first paragraph of its docstring."""
+    return first_sentence(metric.__doc__)
+
+
+def parameters(metric: type[Metric], given: Mapping[str, Any]) -> Struct:
+    """The parameters as typed values; refuses ``METRIC_BAD_PARAMETER`` for one that is unknown or does not fit."""
+    if unknown := set(given) - set(metric.Params.__struct_fields__):
+        known = ", ".join(metric.Params.__struct_fields__)
+        BAD_PARAMETER.refuse(problem=f"{metric.name} has no parameter {sorted(unknown)[0]}; it has: {known}.")
+    try:
+        return msgspec.convert({name: value for name, value in given.items() if value is not None}, metric.Params)
+    except msgspec.ValidationError as error:
+        BAD_PARAMETER.refuse(problem=str(error))
+
+
+def compute(connection: Connection[Any], metric: type[Metric], given: Mapping[str, Any], at: datetime) -> Answer:
+    """Compute a metric at an instant, with the read models as they stand, all at one moment.
+
+    Refuses ``METRIC_BAD_PARAMETER``, ``METRIC_NOT_BUILT``, ``METRIC_TOO_MANY_ROWS``.
+    """
+    values = msgspec.structs.asdict(parameters(metric, given))
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        position = _position(connection, metric)
+        cursor = connection.execute(metric.sql.encode(), values | {"at": at})
+        names = [column.name for column in cursor.description or ()]
+        found = cursor.fetchmany(ROWS_MAX + 1)
+    TOO_MANY_ROWS.refuse_if(len(found) > ROWS_MAX, most=ROWS_MAX)
+    rows = [msgspec.convert(dict(zip(names, row, strict=True)), metric.Row, strict=False) for row in found]
+    return Answer(metric.name, metric.version, definition(metric), position, at, rows)
+
+
+def _position(connection: Connection[Any], metric: type[Metric]) -> int:
+    standing = builds.serving(connection)
+    for model in metric.reads:
+        NOT_BUILT.refuse_if(model.spec.name not in standing, model=model.spec.name)
+    return min(standing[model.spec.name].position for model in metric.reads)

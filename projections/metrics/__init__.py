@@ -1,0 +1,1 @@
+"""The metrics, one to a file, each with its definition and source."""

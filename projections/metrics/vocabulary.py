@@ -1,0 +1,19 @@
+"""Parameters and figures that several metrics share."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from domain.vocabulary import Currency
+
+Money = Annotated[int, Meta(description="An amount in minor units of the currency.")]
+Share = Annotated[
+    float | None, Meta(description="A share of 1, rounded to six digits; null where nothing was counted.")
+]
+Count = Annotated[int, Meta(description="How many were counted.")]
+Since = Annotated[datetime | None, Meta(description="From when on, inclusive; null means from the beginning.")]
+Until = Annotated[
+    datetime | None, Meta(description="Until when, exclusive; null means until the instant of the answer.")
+]
+CurrencyCode = Currency
