@@ -7,16 +7,14 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from msgspec import Meta
 from msgspec.structs import replace
 
 from .aggregate import Aggregate
 from .command import Context, command
 from .event import DECIDED, Event
 from .rule import Rule
+from .tier import TierInputs
 from .vocabulary import (
-    AmountMinor,
-    BasisPoints,
     ContactKind,
     Currency,
     CustomerKind,
@@ -110,13 +108,7 @@ class Customer(Aggregate):
         reason: Name
         """Which clause of the tier rule decided."""
         currency: Currency
-        contribution_minor: AmountMinor
-        """Revenue less discounts, remedies and cost to serve within the window, in minor units."""
-        rank: Annotated[int, Meta(ge=1, description="The customer's rank by contribution, from 1.")]
-        ranked: Annotated[int, Meta(ge=1, description="How many customers were ranked.")]
-        tenure_months: Annotated[int, Meta(ge=0, description="Whole months since the first purchase.")]
-        discount_share: BasisPoints
-        """The share of discounts in the list value of what was bought."""
+        inputs: TierInputs
 
         def apply(self, customer: Customer) -> None:
             customer.tier = self.tier

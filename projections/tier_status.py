@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.customer import Customer
+from domain.tier import TierInputs
 from domain.vocabulary import Tier
 from projections.engine.model import ReadModel, on
 
@@ -24,13 +25,9 @@ class TierStatus(ReadModel, key="customer_id", version=1, indexes=(("tier", "cus
     reason: str | None = None
     """Which clause of the rule decided, or why the tier was overridden."""
     currency: str | None = None
-    """ISO 4217 currency code of the contribution."""
-    contribution_minor: int | None = None
-    """Revenue less discounts, remedies and cost to serve in the review's window, in minor units."""
-    rank: int | None = None
-    """The customer's rank by contribution in that review, from 1."""
-    ranked: int | None = None
-    """How many customers were ranked."""
+    """ISO 4217 currency code of the inputs' amounts."""
+    inputs: TierInputs | None = None
+    """The figures the last review judged by."""
     override_until: datetime | None = None
     """Until when a tier set by hand holds; null for a tier by rule."""
 
@@ -39,8 +36,7 @@ class TierStatus(ReadModel, key="customer_id", version=1, indexes=(("tier", "cus
         """Take over the result of the review and its inputs."""
         self._move(e.tier, e.occurred_at)
         self.policy_version, self.reason, self.override_until = e.policy_version, e.reason, None
-        self.currency, self.contribution_minor = e.currency, e.contribution_minor
-        self.rank, self.ranked = e.rank, e.ranked
+        self.currency, self.inputs = e.currency, e.inputs
 
     @on(Customer.TierOverridden)
     def overridden(self, e: Customer.TierOverridden) -> None:

@@ -9,9 +9,10 @@
         class Row(Struct): ...
         sql = "SELECT …"
 
-``sql`` is static text over the read models' views, with ``%(parameter)s`` placeholders; ``%(at)s`` is the instant the
-answer is for. A parameter's default is in force when it is not given. The answer always carries the metric's name,
-version and definition, the position the read models stood at, and the instant.
+``sql`` is static text over the read models' views, with ``%(parameter)s`` placeholders that are cast to the
+parameters' types; ``%(at)s`` is the instant the answer is for. A parameter's default is in force when it is not given.
+The answer always carries the metric's name, version and definition, the position the read models stood at, and the
+instant.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, get_type_hints
 
 import msgspec
 from msgspec import Struct
 from psycopg import Connection
 
 from domain.rule import Rule
-from domain.text import first_sentence
 
 from . import builds
 from .model import ReadModel
+from .table import postgres_type
 
 ROWS_MAX = 10_000
 """Why: a metric is a summary; more rows than this are a read model's page."""
@@ -91,8 +92,8 @@ def metric_named(name: str) -> type[Metric]:
 
 
 def definition(metric: type[Metric]) -> str:
-    """The metric's definition: the first paragraph of its docstring."""
-    return first_sentence(metric.__doc__)
+    """The metric's definition: its whole docstring, on one line."""
+    return " ".join((metric.__doc__ or "").split())
 
 
 def parameters(metric: type[Metric], given: Mapping[str, Any]) -> Struct:
@@ -115,12 +116,18 @@ def compute(connection: Connection[Any], metric: type[Metric], given: Mapping[st
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         position = _position(connection, metric)
-        cursor = connection.execute(metric.sql.encode(), values | {"at": at})
+        cursor = connection.execute(_typed(metric), values | {"at": at})
         names = [column.name for column in cursor.description or ()]
         found = cursor.fetchmany(ROWS_MAX + 1)
     TOO_MANY_ROWS.refuse_if(len(found) > ROWS_MAX, most=ROWS_MAX)
     rows = [msgspec.convert(dict(zip(names, row, strict=True)), metric.Row, strict=False) for row in found]
     return Answer(metric.name, metric.version, definition(metric), position, at, rows)
+
+
+def _typed(metric: type[Metric]) -> bytes:
+    """The statement with each placeholder cast to its parameter's type, which a null alone does not tell."""
+    hints = get_type_hints(metric.Params, include_extras=True) | {"at": datetime}
+    return re.sub(r"%\((\w+)\)s", lambda found: f"{found[0]}::{postgres_type(hints[found[1]])}", metric.sql).encode()
 
 
 def _position(connection: Connection[Any], metric: type[Metric]) -> int:

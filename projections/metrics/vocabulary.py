@@ -12,8 +12,13 @@ Share = Annotated[
     float | None, Meta(description="A share of 1, rounded to six digits; null where nothing was counted.")
 ]
 Count = Annotated[int, Meta(description="How many were counted.")]
-Since = Annotated[datetime | None, Meta(description="From when on, inclusive; null means from the beginning.")]
-Until = Annotated[
-    datetime | None, Meta(description="Until when, exclusive; null means until the instant of the answer.")
+Since = Annotated[
+    Annotated[datetime, Meta(tz=True)] | None,
+    Meta(description="From when on, inclusive; null means from the beginning."),
 ]
+Until = Annotated[
+    Annotated[datetime, Meta(tz=True)] | None,
+    Meta(description="Until when, exclusive; null means until the instant of the answer."),
+]
+Instant = Annotated[datetime, Meta(tz=True, description="An instant, with its offset from UTC.")]
 CurrencyCode = Currency
