@@ -21,7 +21,7 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 class Advance(Protocol):
     """Tells a progress bar how far the work has got."""
 
-    def __call__(self, done: int, total: int | None = None) -> None:
+    def __call__(self, done: int, total: int | None = None, /) -> None:
         """``done`` units of ``total`` are done."""
 
 
@@ -83,7 +83,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Advance]:
     ) as bar:
         task = bar.add_task(what, total=total)
 
-        def advance(done: int, total: int | None = None) -> None:
+        def advance(done: int, total: int | None = None, /) -> None:
             bar.update(task, completed=done, total=total)
 
         yield advance

@@ -1,7 +1,8 @@
 """The projector: keeps every read model in step with the ledger."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
@@ -33,12 +34,20 @@ def outdated(connection: Connection[Any]) -> list[type[ReadModel]]:
     ]
 
 
-def prepare(
-    url: str, start: Callable[[type[ReadModel]], Advance] = lambda _: lambda _done, _total: None
-) -> list[Build]:
-    """Build the models that are missing or outdated; gives what was built."""
+@contextmanager
+def unseen(_: type[ReadModel]) -> Iterator[Advance]:
+    """Show no progress."""
+    yield lambda _done, _total: None
+
+
+def prepare(url: str, shown: Callable[[type[ReadModel]], AbstractContextManager[Advance]] = unseen) -> list[Build]:
+    """Build the models that are missing or outdated, showing progress for each; gives what was built."""
+    built = []
     with connect(url, Duty.PROJECTOR) as reader, connect(url, Duty.PROJECTOR) as writer:
-        return [rebuild(reader, writer, model, start(model)) for model in outdated(writer)]
+        for model in outdated(writer):
+            with shown(model) as advance:
+                built.append(rebuild(reader, writer, model, advance))
+    return built
 
 
 def run(url: str, stopping: Callable[[], bool], notice: Notice) -> None:

@@ -1,0 +1,154 @@
+"""``daybook project``, ``rebuild``, ``status`` and ``review-tiers``: the read models and what is posted of them."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from psycopg import Connection
+
+from domain.rule import INVALID_INPUT
+from ledger import database, migrate
+from ledger.database import Duty
+from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
+from projections.engine import builds, posting, projector, rebuilding
+from projections.engine.model import ReadModel, definition, models
+from projections.engine.rebuilding import Advance
+
+from ..settings import Settings, load
+from ..tier_review import review
+from ..wiring import open_desk
+from .report import JsonFlag, as_json, err, facts, fail, out, progress, rows
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command("project")(project)
+    app.command("rebuild")(rebuild)
+    app.command("status")(status)
+    app.command("review-tiers")(review_tiers)
+
+
+def ready_url(settings: Settings) -> str:
+    """The database's URL, once its shape was checked."""
+    url = settings.url()
+    with database.connect(url) as connection:
+        migrate.check(connection)
+    return url
+
+
+def project(
+    once: Annotated[bool, typer.Option("--once", help="Stop as soon as the read models stand at the head.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Post entries to the read models as they are entered, until stopped with Ctrl-C."""
+    url = ready_url(load())
+    built = build_missing(url)
+    if once:
+        with database.connect(url, Duty.PROJECTOR) as connection:
+            posted = catch_up(connection)
+        facts({"built": built, "posted": posted} if json else {"built": len(built), "posted": posted}, json)
+        return
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    err.print("Posting to the read models; stop with Ctrl-C.")
+    projector.run(url, stopping.is_set, lambda text: err.print(text, markup=False))
+
+
+def build_missing(url: str) -> list[str]:
+    """Build the read models that are missing or outdated, with progress; gives their names."""
+
+    @contextmanager
+    def shown(model: type[ReadModel]) -> Iterator[Advance]:
+        with progress(f"Building {model.spec.name}") as advance:
+            yield advance
+
+    return [build.model for build in projector.prepare(url, shown)]
+
+
+def catch_up(connection: Connection[Any]) -> int:
+    """Post until the read models stand at the head, with progress; gives how many entries were posted."""
+    posted = 0
+    with progress("Posting") as advance:
+        while count := posting.catch_up(connection):
+            posted += count
+            advance(posted)
+    return posted
+
+
+def rebuild(
+    name: Annotated[str | None, typer.Argument(help="The read model, such as case_register.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Rebuild every read model.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Build a read model anew from the first entry and put it in service; the old one serves until then."""
+    if (name is None) != every:
+        fail(f"Name one read model or give --all; there are: {', '.join(sorted(models()))}.", code=2)
+    if name is not None and name not in models():
+        fail(f"There is no read model {name}; there are: {', '.join(sorted(models()))}.", code=2)
+    chosen = [models()[name]] if name else [models()[each] for each in sorted(models())]
+    url = ready_url(load())
+    done = []
+    with database.connect(url, Duty.PROJECTOR) as reader, database.connect(url, Duty.PROJECTOR) as writer:
+        for model in chosen:
+            with progress(f"Rebuilding {model.spec.name}") as advance:
+                done.append(rebuilding.rebuild(reader, writer, model, advance))
+    rows(("model", "version", "position"), [(build.model, build.version, build.position) for build in done], json)
+
+
+def status(json: JsonFlag = False) -> None:
+    """Show the ledger's head and where each read model stands."""
+    with database.connect(ready_url(load()), Duty.PROJECTOR) as connection:
+        head = connection.execute("SELECT position FROM ledger.head").fetchone()
+        standing = builds.serving(connection)
+        aside = dict(connection.execute("SELECT build_id, count(*) FROM books.quarantine GROUP BY 1").fetchall())
+    assert head is not None
+    lines = []
+    for name, model in sorted(models().items()):
+        build = standing.get(name)
+        state = "serving" if build and build.version == model.spec.version else "outdated" if build else "missing"
+        position = build.position if build else 0
+        quarantined = aside.get(build.id, 0) if build else 0
+        lines.append((name, model.spec.version, state, position, head[0] - position, quarantined))
+    columns = ("model", "version", "state", "position", "lag", "quarantined")
+    if json:
+        as_json({"head": head[0], "models": [dict(zip(columns, line, strict=True)) for line in lines]})
+        return
+    out.print(f"The ledger's head is at {head[0]:,}.".replace(",", " "))
+    rows(columns, lines, json)
+    for name, _, state, *_ in lines:
+        if state != "serving":
+            out.print(f"{name} is {state} ({definition(models()[name])}) Run: daybook project")
+
+
+def review_tiers(
+    at: Annotated[str | None, typer.Option(help="The instant to judge from, such as 2026-06-30T00:00:00Z.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Apply the published tier rule and enter the tiers that change; the same review again enters nothing."""
+    instant = parse_instant(at)
+    settings = load()
+    with open_desk(settings) as desk:
+        build_missing(desk.url)
+        with database.connect(desk.url, Duty.PROJECTOR) as connection:
+            catch_up(connection)
+            with desk.pool.connection() as reader, progress("Assigning tiers") as advance:
+                found = review(desk.ledger, reader, instant, advance)
+            catch_up(connection)
+    facts(found._asdict(), json)
+
+
+def parse_instant(text: str | None) -> datetime:
+    """An instant given on the command line, by default now; refuses one without an offset or in the future."""
+    now = datetime.now(UTC)
+    try:
+        instant = datetime.fromisoformat(text) if text else now
+    except ValueError:
+        INVALID_INPUT.refuse(problem=f"{text!r} is no instant; write it like 2026-06-30T00:00:00Z.")
+    INVALID_INPUT.refuse_if(instant.tzinfo is None, problem=f"{text!r} needs an offset, such as Z for UTC.")
+    INVALID_INPUT.refuse_if(instant > now, problem=f"{text} lies in the future.")
+    return instant.astimezone(UTC)
