@@ -26,6 +26,7 @@ from .vocabulary import (
     Personal,
     PolicyVersion,
     Reference,
+    Response,
     Role,
     Severity,
     SolutionKind,
@@ -38,6 +39,7 @@ ALREADY_ACKNOWLEDGED = Rule("CASE_ALREADY_ACKNOWLEDGED", "The case was already a
 NOT_ACKNOWLEDGED = Rule("CASE_NOT_ACKNOWLEDGED", "Acknowledge the case to the customer first.")
 NOT_CLASSIFIED = Rule("CASE_NOT_CLASSIFIED", "The case has no category yet; classify it first.")
 ALREADY_CLASSIFIED = Rule("CASE_ALREADY_CLASSIFIED", "The case has a category; reclassify it with a reason.")
+NOT_REFERRED = Rule("CASE_NOT_REFERRED", "The case was referred to nobody; refer it before recording an answer.")
 FACTS_NOT_CONFIRMED = Rule(
     "CASE_FACTS_NOT_CONFIRMED", "Confirm the facts with the customer before proposing a solution."
 )
@@ -58,6 +60,8 @@ CLOSED_UNRESOLVED = Rule(
 REOPEN_WINDOW_PASSED = Rule(
     "CASE_REOPEN_WINDOW_PASSED", "The case could be reopened until {until}; open a new case instead."
 )
+UNANSWERED = frozenset({Response.IN_PROGRESS, Response.UNTIMELY})
+"""Responses after which the customer still waits for the answer itself."""
 CLOSABLE_UNRESOLVED = frozenset({ClosingBasis.WITHDRAWN, ClosingBasis.OUT_OF_SCOPE})
 
 
@@ -71,6 +75,7 @@ class Case(Aggregate):
     handler: str | None = None
     acknowledged_at: datetime | None = None
     facts_confirmed: bool = False
+    referred: bool = False
     proposals: int = 0
     proposal_open: bool = False
     confirmed: bool = False
@@ -88,6 +93,8 @@ class Case(Aggregate):
         """What the customer asks for."""
         incident_place: Text | None = None
         """Where it happened, where that matters."""
+        product: Name | None = None
+        """The product or service it is about, by the name we sell it under."""
         reference: Reference | None = None
         """A readable reference the customer can quote."""
         policy_version: Annotated[PolicyVersion | None, DECIDED] = None
@@ -172,7 +179,18 @@ class Case(Aggregate):
         """Why it was passed on."""
 
         def apply(self, case: Case) -> None:
-            case.state = CaseState.WAITING_THIRD_PARTY
+            case.referred, case.state = True, CaseState.WAITING_THIRD_PARTY
+
+    class Responded(Event):
+        """The body the case was referred to answered, or let the time for it pass."""
+
+        response: Response
+        timely: bool | None = None
+        """Whether the answer came in the time allowed; null where that is not known."""
+
+        def apply(self, case: Case) -> None:
+            if self.response not in UNANSWERED:
+                case.state = CaseState.IN_PROGRESS
 
     class SolutionProposed(Event):
         """A way to settle the matter was put to the customer."""
@@ -311,6 +329,13 @@ class Case(Aggregate):
     def refer(self, context: Context, fact: Referred) -> None:
         """Pass the case to another body to answer."""
         self._refuse_if_settled()
+        self.enter(context, fact)
+
+    @command(*HANDLERS, name="record_case_response")
+    def record_response(self, context: Context, fact: Responded) -> None:
+        """Record what the body that the case was referred to answered."""
+        self._refuse_if_settled()
+        NOT_REFERRED.refuse_if(not self.referred)
         self.enter(context, fact)
 
     @command(*HANDLERS, name="propose_solution")

@@ -31,7 +31,7 @@ RETURNED_TOO_MUCH = Rule(
 )
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a purchase or return."""
 
     sku: Reference

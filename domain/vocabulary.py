@@ -28,11 +28,11 @@ Personal = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=TEXT_MAX,
         description="Personal data: sealed with the subject's own key, shown only to roles that need it.",
         extra={"personal": True},
     ),
 ]
+"""At most ``TEXT_MAX`` characters in clear, checked where it comes in: sealed it is longer, and is read back so."""
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217 currency code.")]
 AmountMinor = Annotated[
     int, Meta(ge=-(2**53), le=2**53, description="An amount of money in minor units, such as cents.")
@@ -186,6 +186,20 @@ class SolutionKind(StrEnum):
     FIX = "fix"
     REMEDY = "remedy"
     REFERRAL = "referral"
+
+
+class Response(StrEnum):
+    """What a body that a case was referred to answered the customer, in the terms of the CFPB."""
+
+    EXPLANATION = "explanation"
+    MONETARY_RELIEF = "monetary_relief"
+    NON_MONETARY_RELIEF = "non_monetary_relief"
+    CLOSED = "closed"
+    """Closed with neither explanation nor relief."""
+    IN_PROGRESS = "in_progress"
+    """Taken up, the answer itself still to come."""
+    UNTIMELY = "untimely"
+    """None came in the time allowed."""
 
 
 class Expectation(StrEnum):

@@ -1,97 +1,190 @@
-"""Entering many events at once: one transaction, binary COPY, the same bytes and guards as single commands."""
+"""Entering many events at once: one transaction, binary COPY, the same bytes and guards as single commands.
 
-from collections.abc import Sequence
+A chunk is copied straight away in the hope that all of it is new; the unique indexes judge. Only when they refuse is
+the ledger asked what of the chunk it holds already, and where its streams stand, and the rest is copied again.
+"""
+
+import hashlib
+from collections.abc import Hashable, Sequence
+from datetime import datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from psycopg import Connection
-from psycopg.types.json import set_json_dumps
+from msgspec.structs import replace
+from psycopg import Connection, errors
 
-from domain.event import Event
+from domain.event import NIL, Event
 
 from . import canonical
+from .copying import COPY, END, START, row
 from .vault import Vault, personal_fields, subject_of
 
-COLUMNS = {
-    "position": "int8", "stream_id": "uuid", "stream_version": "int4", "type": "text", "schema": "int2",
-    "customer_id": "uuid", "case_id": "uuid", "occurred_at": "timestamptz", "recorded_at": "timestamptz",
-    "actor_kind": "text", "actor_id": "text", "actor_role": "text", "command_id": "uuid", "causation_id": "uuid",
-    "correlation_id": "uuid", "source": "text", "external_id": "text", "data": "jsonb", "leaf": "bytea",
-}  # fmt: skip
-COPY = f"COPY ledger.entries ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 KNOWN = (
     "SELECT external_id, command_id FROM ledger.entries"
     " WHERE source = %s AND external_id IN (SELECT json_array_elements_text(%s::json))"
 )
 """The asked ids come as JSON: psycopg takes far longer to dump a list of texts than PostgreSQL to find them."""
+LAST = (
+    "SELECT stream_id, max(stream_version) FROM ledger.entries"
+    " WHERE stream_id IN (SELECT value::uuid FROM json_array_elements_text(%s::json)) GROUP BY stream_id"
+)
+WRITE_ROWS = 256
+"""Why: some 100 kB at a time keep PostgreSQL busy while the next rows are encoded."""
+
+Identity = tuple[str | None, str | None]
 
 
 class Entered(NamedTuple):
-    """What became of a chunk: the last position, how many entries were new, which were known, which clashed."""
+    """What became of a chunk; the numbers are indices into it."""
 
     head: int
-    new: int
-    known: int
-    clashing: Sequence[Event]
-    """Events whose external id stands in the ledger with other content; nothing of them was entered."""
+    """The ledger's last position."""
+    fresh: Sequence[int]
+    """The events that were entered."""
+    known: Sequence[int]
+    """The events that stood in the ledger already."""
+    clashing: Sequence[int]
+    """Events whose external id stands in the ledger with other content, and those that share their record."""
+    looked: bool
+    """Whether the ledger had to be asked and held something; the next chunk had better ask first."""
 
 
-def enter(connection: Connection[Any], vault: Vault, events: Sequence[Event]) -> Entered:
+def enter(
+    connection: Connection[Any],
+    vault: Vault,
+    events: Sequence[Event],
+    *,
+    records: Sequence[Hashable] | None = None,
+    look_first: bool = False,
+) -> Entered:
     """Enter events in order, skipping imported ones that stand in the ledger already.
 
-    The connection has the importer's duty. Runs in the transaction that is open, or in one of its own. The stream
-    versions must continue their streams. An imported event is known by its source and external id; its command id
-    is a digest of its content, so one that comes again with other content is told apart and given back as clashing.
+    The connection has the importer's duty. Runs in the transaction that is open, or in one of its own. An event
+    without a stream version takes the next one of its stream. An imported event is known by its source and external
+    id; one without a command id gets a digest of its content for it, so that an id that comes again with other
+    content is told apart. ``records`` says of each event which record it is part of; of a record with a clash
+    nothing is entered. ``look_first`` spares the attempt to copy what is probably known.
     """
-    vault.provide({subject_of(event) for event in events if personal_fields(type(event))})
+    vault.provide({subject_of(event) for event in events if _is_personal(event)})
     with connection.transaction():
         # The lock is a statement of its own, so that the next one sees all that was entered before it.
         head, recorded_at = _take_head(connection)
-        fresh, clashing = _fresh(connection, events)
-        if fresh:
-            _copy(connection, vault, fresh, head, recorded_at)
-    known = len(events) - len(fresh) - len(clashing)
-    return Entered(head + len(fresh), len(fresh), known, clashing)
+        everything = range(len(events))
+        if not look_first:
+            try:
+                with connection.transaction():
+                    _copy(connection, vault, events, {}, head, recorded_at)
+                return Entered(head + len(events), everything, (), (), looked=False)
+            except errors.UniqueViolation:
+                pass
+        fresh, known, clashing = _judged(connection, vault, events, records or everything)
+        news = [events[n] for n in fresh]
+        last = _last_versions(connection, news)
+        _copy(connection, vault, news, last, head, recorded_at)
+        return Entered(head + len(news), fresh, known, clashing, looked=bool(known or clashing or last))
+
+
+def content_id(vault: Vault, event: Event) -> UUID:
+    """The command id of an imported event: a digest of all it says, personal texts by their keyed mark."""
+    personal = personal_fields(type(event)) if _is_personal(event) else ()
+    mark = vault.mark(event).hex() if personal else None
+    data = msgspec.Raw(canonical.payload(event, **dict.fromkeys(personal)))
+    told = [
+        event.type_name,
+        event.schema,
+        event.stream_id,
+        event.customer_id,
+        event.case_id,
+        event.occurred_at,
+        data,
+        mark,
+    ]
+    return UUID(bytes=hashlib.sha256(canonical.encode(told)).digest()[:16], version=5)
+
+
+def _is_personal(event: Event) -> bool:
+    return any(getattr(event, field) is not None for field in personal_fields(type(event)))
 
 
 def _take_head(connection: Connection[Any]) -> tuple[int, Any]:
-    row = connection.execute("SELECT position, recorded_at FROM ledger.take_head()").fetchone()
-    assert row is not None
-    return row[0], row[1]
+    found = connection.execute("SELECT position, recorded_at FROM ledger.take_head()").fetchone()
+    assert found is not None
+    return found[0], found[1]
 
 
-def _fresh(connection: Connection[Any], events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
-    known: dict[tuple[str, str], UUID] = {}
+def _judged(
+    connection: Connection[Any], vault: Vault, events: Sequence[Event], records: Sequence[Hashable]
+) -> tuple[list[int], list[int], list[int]]:
+    """Which events are new, which are known, and which clash, by themselves or by their record."""
+    held = _held(connection, events)
+    fresh: list[int] = []
+    known: list[int] = []
+    clashing: list[int] = []
+    for _, record in groupby(range(len(events)), key=records.__getitem__):
+        numbers = list(record)
+        there = [n for n in numbers if _identity(events[n]) in held]
+        if any(held[_identity(events[n])] != _content(vault, events[n]) for n in there):
+            clashing += numbers
+            continue
+        known += there
+        news = [n for n in numbers if n not in there]
+        fresh += news
+        # What comes twice in one chunk is judged by its first.
+        held |= {_identity(events[n]): _content(vault, events[n]) for n in news if events[n].source}
+    return fresh, known, clashing
+
+
+def _identity(event: Event) -> Identity:
+    return event.source, event.external_id
+
+
+def _content(vault: Vault, event: Event) -> UUID:
+    return event.command_id if event.command_id != NIL else content_id(vault, event)
+
+
+def _held(connection: Connection[Any], events: Sequence[Event]) -> dict[Identity, UUID]:
+    held: dict[Identity, UUID] = {}
     for source in {event.source for event in events if event.source}:
         asked = [event.external_id for event in events if event.source == source]
         rows = connection.execute(KNOWN, (source, canonical.encode(asked).decode())).fetchall()
-        known |= {(source, external_id): command_id for external_id, command_id in rows}
-    fresh, clashing = [], []
-    for event in events:
-        identity = (event.source, event.external_id)
-        if identity not in known:
-            fresh.append(event)
-        elif known[identity] != event.command_id:
-            clashing.append(event)
-    return fresh, clashing
+        held |= {(source, external_id): command_id for external_id, command_id in rows}
+    return held
 
 
-def _copy(connection: Connection[Any], vault: Vault, events: Sequence[Event], head: int, recorded_at: Any) -> None:
+def _last_versions(connection: Connection[Any], events: Sequence[Event]) -> dict[UUID, int]:
+    streams = {event.stream_id for event in events if not event.stream_version}
+    return dict(connection.execute(LAST, (canonical.encode(streams).decode(),)).fetchall()) if streams else {}
+
+
+def _copy(
+    connection: Connection[Any],
+    vault: Vault,
+    events: Sequence[Event],
+    versions: dict[UUID, int],
+    head: int,
+    recorded_at: datetime,
+) -> None:
+    """Copy the events in after ``head``; ``versions`` says where the streams of unnumbered events stand."""
     stamped = canonical.stamp(recorded_at)
-    cursor = connection.cursor()
-    # The payload is encoded once, for its column and for the hash.
-    set_json_dumps(bytes, cursor)
-    with cursor.copy(COPY) as copy:
-        copy.set_types(list(COLUMNS.values()))
+    rows = [START]
+    with connection.cursor().copy(COPY) as copy:
         for position, event in enumerate(events, head + 1):
-            data = canonical.encode(vault.sealed(event))
-            hashed = canonical.leaf(canonical.entry(position, stamped, canonical.body(event, msgspec.Raw(data))))
-            copy.write_row(
-                (
-                    position, event.stream_id, event.stream_version, event.type_name, event.schema,
-                    event.customer_id, event.case_id, event.occurred_at, recorded_at,
-                    event.actor_kind, event.actor_id, event.actor_role, event.command_id, event.causation_id,
-                    event.correlation_id, event.source, event.external_id, data, hashed,
-                )
-            )  # fmt: skip
+            version = event.stream_version or versions.get(event.stream_id, 0) + 1
+            versions[event.stream_id] = version
+            command_id = _content(vault, event)
+            data = _data(vault, event, version)
+            body = canonical.body(event, msgspec.Raw(data), command_id=command_id, stream_version=version)
+            leaf = canonical.leaf(canonical.entry(position, stamped, body))
+            rows.append(row(event, position, version, recorded_at, command_id, data, leaf))
+            if len(rows) == WRITE_ROWS:
+                copy.write(b"".join(rows))
+                rows.clear()
+        copy.write(b"".join([*rows, END]))
+
+
+def _data(vault: Vault, event: Event, version: int) -> bytes:
+    if not _is_personal(event):
+        return canonical.payload(event)
+    return canonical.encode(vault.sealed(replace(event, stream_version=version)))

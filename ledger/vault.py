@@ -4,12 +4,13 @@ A sealed value is ``s1.`` and the base64 of subject (16 bytes), stream (16), ver
 The associated data are stream, version and field, so a value moved to another place does not open.
 """
 
+import hashlib
 import os
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -28,6 +29,14 @@ KEYS_CACHED_MAX = 50_000
 
 class VaultError(Exception):
     """A value could not be sealed or opened."""
+
+
+class SubjectKey(NamedTuple):
+    """A subject's own key, ready for use; both parts are forgotten with it."""
+
+    seal: AESGCM
+    mark: bytes
+    """Keys the digests of the subject's personal text."""
 
 
 @cache
@@ -50,7 +59,7 @@ class Vault:
         if len(master_key) != 32:
             raise VaultError("The master key must have 32 bytes; make one with: openssl rand -base64 32")
         self._pool, self._master, self._master_id = pool, AESGCM(master_key), master_key_id
-        self._keys: dict[UUID, AESGCM] = {}
+        self._keys: dict[UUID, SubjectKey] = {}
 
     def sealed(self, event: Event) -> dict[str, Any]:
         """The payload of an event with its personal fields sealed; the subject's key is made when it has none."""
@@ -65,8 +74,15 @@ class Vault:
         key = self._keys.get(subject) or self.provide([subject])[subject]
         head = HEAD.pack(subject.bytes, event.stream_id.bytes, event.stream_version)
         nonce = os.urandom(NONCE)
-        box = key.encrypt(nonce, text.encode(), head[16:] + field.encode())
+        box = key.seal.encrypt(nonce, text.encode(), head[16:] + field.encode())
         return PREFIX + urlsafe_b64encode(head + nonce + box).decode()
+
+    def mark(self, event: Event) -> bytes:
+        """A digest of an event's personal fields that no one can compute, or guess texts by, without the key."""
+        subject = subject_of(event)
+        key = self._keys.get(subject) or self.provide([subject])[subject]
+        texts = [getattr(event, field) or "" for field in personal_fields(type(event))]
+        return hashlib.blake2b("\0".join(texts).encode(), key=key.mark, digest_size=16).digest()
 
     def open(self, field: str, sealed: str) -> str | None:
         """The clear text of a sealed value of that field; ``None`` when the subject's key was destroyed.
@@ -83,7 +99,15 @@ class Vault:
             _opened(keys.get(UUID(bytes=box[:16])), field, box) for (field, _), box in zip(values, raw, strict=True)
         ]
 
-    def provide(self, subjects: Iterable[UUID]) -> dict[UUID, AESGCM]:
+    def erased(self, subjects: Iterable[UUID]) -> set[UUID]:
+        """Those of the subjects whose key was destroyed, so that nothing can be recorded in their name."""
+        with self._pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT subject_id FROM vault.keys WHERE subject_id = ANY(%s) AND wrapped IS NULL", (list(subjects),)
+            ).fetchall()
+        return {subject for (subject,) in rows}
+
+    def provide(self, subjects: Iterable[UUID]) -> dict[UUID, SubjectKey]:
         """The keys of the subjects; makes and keeps those that are missing.
 
         Raises :class:`VaultError` for a subject whose key was destroyed.
@@ -103,7 +127,7 @@ class Vault:
             raise VaultError(f"The subject {gone[0]} was erased; nothing more can be recorded in their name.")
         return found
 
-    def _existing(self, subjects: set[UUID]) -> dict[UUID, AESGCM]:
+    def _existing(self, subjects: set[UUID]) -> dict[UUID, SubjectKey]:
         found = {subject: self._keys[subject] for subject in subjects if subject in self._keys}
         if unknown := [subject for subject in subjects if subject not in found]:
             with self._pool.connection() as connection:
@@ -121,13 +145,14 @@ class Vault:
         nonce = os.urandom(NONCE)
         return nonce + self._master.encrypt(nonce, key, subject.bytes)
 
-    def _unwrap(self, subject: UUID, wrapped: bytes) -> AESGCM:
+    def _unwrap(self, subject: UUID, wrapped: bytes) -> SubjectKey:
         try:
-            return AESGCM(self._master.decrypt(wrapped[:NONCE], wrapped[NONCE:], subject.bytes))
+            raw = self._master.decrypt(wrapped[:NONCE], wrapped[NONCE:], subject.bytes)
         except InvalidTag:
             raise VaultError(
                 "The master key is not the one this ledger was sealed with; check DAYBOOK_MASTER_KEY."
             ) from None
+        return SubjectKey(AESGCM(raw), hashlib.blake2b(raw, person=b"daybook mark", digest_size=32).digest())
 
 
 def _unpack(sealed: str) -> bytes:
@@ -136,11 +161,11 @@ def _unpack(sealed: str) -> bytes:
     return urlsafe_b64decode(sealed[len(PREFIX) :])
 
 
-def _opened(key: AESGCM | None, field: str, box: bytes) -> str | None:
+def _opened(key: SubjectKey | None, field: str, box: bytes) -> str | None:
     if key is None:
         return None
     body = box[HEAD.size :]
     try:
-        return key.decrypt(body[:NONCE], body[NONCE:], box[16 : HEAD.size] + field.encode()).decode()
+        return key.seal.decrypt(body[:NONCE], body[NONCE:], box[16 : HEAD.size] + field.encode()).decode()
     except InvalidTag:
         raise VaultError(f"A sealed {field} does not open: it was altered or moved.") from None
