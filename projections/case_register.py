@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.case import Case
+from domain.case import UNANSWERED, Case
 from domain.event import Event, events
 from domain.remedy import Remedy
 from domain.vocabulary import (
@@ -17,6 +17,7 @@ from domain.vocabulary import (
     Expectation,
     RemedyKind,
     RemedyState,
+    Response,
     Severity,
     SolutionKind,
 )
@@ -73,10 +74,16 @@ class CaseRegister(
     """The handler's department."""
     assignments: int = 0
     """How often the case was given to somebody."""
+    product: str | None = None
+    """The product or service it is about."""
     referred_to: str | None = None
     """The body or company the case was last passed to."""
     referred_at: datetime | None = None
     """When it was passed on."""
+    response: Response | None = None
+    """What that body last answered."""
+    timely: bool | None = None
+    """Whether that answer came in the time allowed."""
     opened_at: datetime | None = None
     """When the customer told us."""
     acknowledged_at: datetime | None = None
@@ -123,6 +130,7 @@ class CaseRegister(
         """Register the case."""
         self.customer_id, self.reference, self.kind, self.channel = e.customer_id, e.reference, e.kind, e.channel
         self.description, self.opened_at, self.policy_version = e.description, e.occurred_at, e.policy_version
+        self.product = e.product
         self.acknowledge_due_at, self.resolve_due_at = e.acknowledge_due_at, e.resolve_due_at
 
     @on(Case.Acknowledged)
@@ -151,6 +159,13 @@ class CaseRegister(
     def referred(self, e: Case.Referred) -> None:
         """Note to whom the case was passed."""
         self.referred_to, self.referred_at, self.state = e.to, e.occurred_at, CaseState.WAITING_THIRD_PARTY
+
+    @on(Case.Responded)
+    def responded(self, e: Case.Responded) -> None:
+        """Take over the answer of the body the case was passed to."""
+        self.response, self.timely = e.response, e.timely
+        if e.response not in UNANSWERED:
+            self.state = CaseState.IN_PROGRESS
 
     @on(Case.SolutionProposed)
     def proposed(self, e: Case.SolutionProposed) -> None:
