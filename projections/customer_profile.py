@@ -7,9 +7,12 @@ from msgspec import Struct
 
 from domain.case import Case
 from domain.customer import Customer
+from domain.event import Event, events
 from domain.touchpoint import Touchpoint
 from domain.vocabulary import ContactKind, CustomerKind, InvalidReason
 from projections.engine.model import ReadModel, Sealed, on
+
+CUSTOMER_EVENTS = [event for event in events().values() if event.aggregate is Customer]
 
 
 class ContactPoint(Struct):
@@ -25,7 +28,7 @@ class ContactPoint(Struct):
 
 
 class CustomerProfile(
-    ReadModel, key="customer_id", version=1, indexes=(("registered_at", "customer_id"), ("reference",))
+    ReadModel, key="customer_id", version=2, indexes=(("registered_at", "customer_id"), ("reference",))
 ):
     """A customer as last stated."""
 
@@ -41,12 +44,14 @@ class CustomerProfile(
     """When the customer became known to us."""
     contact_points: list[ContactPoint] = []
     """Every way to reach the customer, valid or not, in the order it became known."""
-    touchpoints: int = 0
+    touchpoint_count: int = 0
     """How many contacts there were."""
-    cases: int = 0
+    case_count: int = 0
     """How many cases were opened."""
     last_touch_at: datetime | None = None
     """When the last contact took place."""
+    version: int = 0
+    """The customer's own version, to be given as expectedVersion."""
 
     @on(Customer.Registered)
     def registered(self, e: Customer.Registered) -> None:
@@ -76,10 +81,15 @@ class CustomerProfile(
     @on(Touchpoint.Recorded)
     def touched(self, e: Touchpoint.Recorded) -> None:
         """Count the contact."""
-        self.touchpoints += 1
+        self.touchpoint_count += 1
         self.last_touch_at = max(self.last_touch_at or e.occurred_at, e.occurred_at)
 
     @on(Case.Opened)
     def case_opened(self, e: Case.Opened) -> None:
         """Count the case."""
-        self.cases += 1
+        self.case_count += 1
+
+    @on(*CUSTOMER_EVENTS)
+    def moved(self, e: Event) -> None:
+        """Note the customer's version."""
+        self.version = e.stream_version
