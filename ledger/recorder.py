@@ -1,6 +1,7 @@
 """The eventsourcing library's mapper and recorder, over our table of entries."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from domain.event import Event
 from . import canonical
 from .reading import decoded, line
 from .vault import Vault, personal_fields
-from .writer import Answer, Writer
+from .writer import Writer
 
 STREAM_MAX = 100_000
 """Why: no single case or customer has more entries of its own; beyond it something runs wild."""
@@ -40,6 +41,13 @@ STREAM = {
 """One stream's entries in order of version, and in reverse."""
 
 
+@dataclass(frozen=True)
+class StoredEntry(StoredEvent):
+    """A stored event that knows its command."""
+
+    command_id: UUID
+
+
 class EntryMapper(Mapper[UUID]):
     """Maps events to canonical bytes with personal fields sealed, and stored lines back to events in clear."""
 
@@ -52,7 +60,13 @@ class EntryMapper(Mapper[UUID]):
         """The event's stored name and the canonical body of its entry."""
         assert isinstance(domain_event, Event)
         state = canonical.body(domain_event, self._vault.sealed(domain_event))
-        return StoredEvent(domain_event.stream_id, domain_event.stream_version, domain_event.type_name, state)
+        return StoredEntry(
+            domain_event.stream_id,
+            domain_event.stream_version,
+            domain_event.type_name,
+            state,
+            domain_event.command_id,
+        )
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
         """The event of a stored JSON line, with the personal fields that can still be opened in clear."""
@@ -77,15 +91,17 @@ class EntryRecorder(ApplicationRecorder):
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         """Append one command's entries; ``answers`` (a list) receives the answer.
 
-        Keyword arguments: ``command_id`` (UUID), ``fingerprint`` (bytes), ``answers``.
+        Keyword arguments: ``fingerprint`` (32 bytes), ``answers``.
         Returns the positions when the entries were accepted, ``None`` otherwise.
         """
         if not stored_events:
             return []
-        stream_id = stored_events[0].originator_id
-        assert isinstance(stream_id, UUID)
+        first, *others = stored_events
+        assert isinstance(first, StoredEntry)
+        assert isinstance(first.originator_id, UUID)
+        assert all(isinstance(other, StoredEntry) and other.command_id == first.command_id for other in others)
         bodies = [stored.state for stored in stored_events]
-        answer: Answer = self._writer.write(kwargs["command_id"], kwargs["fingerprint"], stream_id, bodies)
+        answer = self._writer.write(first.command_id, kwargs["fingerprint"], first.originator_id, bodies)
         kwargs["answers"].append(answer)
         if answer.outcome != "accepted":
             return None

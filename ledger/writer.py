@@ -1,26 +1,36 @@
 """Group commit: what arrives while a commit is in flight is written together by the next one."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
 from psycopg import Connection
 
-from . import canonical
-from .database import Duty, connect
+from .database import DatabaseUnavailable, Duty, connect
 
 BATCH_MAX = 256
 """Why: some 15 ms of work; a larger page makes every caller on it wait longer and gains little."""
+BATCH_BYTES_MAX = 64 * 2**20
+"""Why: PostgreSQL takes no parameter above a gigabyte, and a page is held in memory several times over."""
 QUEUE_MAX = 10_000
 """Why: about a second of the fastest writing; beyond it callers are told to come back."""
 RETRIES_MAX = 3
 """Why: a lost connection is usually back at once; after that the caller should know."""
+RETRY_AFTER_S = 0.1
+"""Why: PostgreSQL ends every session when one of its processes crashes, and is back within a second; this wait is
+doubled at each retry."""
 COMMIT_BYTES_MAX = 32 * 2**20
 """Why: far above any real command, and far below what PostgreSQL takes in one value."""
+
+APPEND = (
+    "SELECT command_id, outcome, stream_id, first_position, last_position"
+    " FROM ledger.append(%s::json, %b)"
+)
 
 
 class Answer(NamedTuple):
@@ -39,11 +49,17 @@ class Commit(NamedTuple):
     fingerprint: bytes
     stream_id: UUID
     bodies: Sequence[bytes]
-    future: Future[Answer]
+    size: int
+    reply: SimpleQueue[Answer | Exception]
+    """Where the caller waits; cheaper than a future, which makes and wakes a condition for each command."""
 
 
 class WriterBusy(Exception):
-    """More commits are waiting than can be written soon."""
+    """More commands are waiting than can be written soon, or the ledger is being closed."""
+
+
+class WriteFailed(Exception):
+    """The database went away; whether the command was written is unknown, and giving it again is harmless."""
 
 
 class Writer:
@@ -53,99 +69,108 @@ class Writer:
         """Open the connection and start the writing thread."""
         self._url = url
         self._connection: Connection[Any] = connect(url, Duty.API)
-        self._waiting: deque[Commit] = deque()
-        self._wake = threading.Condition()
+        self._arriving: SimpleQueue[Commit | None] = SimpleQueue()
+        self._held: deque[Commit] = deque()
         self._closing = False
+        self._door = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="group commit", daemon=True)
         self._thread.start()
 
     def write(self, command_id: UUID, fingerprint: bytes, stream_id: UUID, bodies: Sequence[bytes]) -> Answer:
         """Write one command's entries and wait for the answer; thread-safe.
 
-        Raises :class:`WriterBusy` when the queue is full, ``ValueError`` for more than ``COMMIT_BYTES_MAX``.
+        Each body carries the command's id, the first one is of the stream; the fingerprint has 32 bytes. Raises
+        :class:`WriterBusy` when the queue is full, ``ValueError`` for more than ``COMMIT_BYTES_MAX``,
+        :class:`WriteFailed` when the database went away, and ``psycopg.Error`` when it refuses the entries.
         """
         if (size := sum(map(len, bodies))) > COMMIT_BYTES_MAX:
             raise ValueError(f"one command may enter {COMMIT_BYTES_MAX} bytes, not {size}; split it")
-        commit = Commit(command_id, fingerprint, stream_id, bodies, Future())
-        with self._wake:
-            if self._closing or len(self._waiting) >= QUEUE_MAX:
+        commit = Commit(command_id, fingerprint, stream_id, bodies, size, SimpleQueue())
+        # Without the lock a commit could slip in behind the word to close, and never be answered.
+        with self._door:
+            if self._closing or self._arriving.qsize() >= QUEUE_MAX:
                 raise WriterBusy("The ledger cannot take more just now; try again in a moment.")
-            self._waiting.append(commit)
-            self._wake.notify()
-        return commit.future.result()
+            self._arriving.put(commit)
+        answer = commit.reply.get()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def close(self) -> None:
-        """Write what is waiting, then stop."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
+        """Write what is waiting, then stop; a second call does nothing."""
+        with self._door:
+            if not self._closing:
+                self._closing = True
+                self._arriving.put(None)
         self._thread.join()
         self._connection.close()
 
     def _run(self) -> None:
         while page := self._next_page():
-            self._write_page(page)
+            try:
+                self._write_page(page)
+            except Exception as error:  # noqa: BLE001  (whatever it is, no caller may wait for ever)
+                for commit in page:
+                    commit.reply.put(error)
 
     def _next_page(self) -> list[Commit]:
-        with self._wake:
-            while not self._waiting and not self._closing:
-                self._wake.wait()
-            page: list[Commit] = []
-            held: list[Commit] = []
-            taken: set[UUID] = set()
-            while self._waiting and len(page) < BATCH_MAX:
-                commit = self._waiting.popleft()
-                # The append function judges each page as a set, so one stream or command id appears once in it.
-                if commit.stream_id in taken or commit.command_id in taken:
-                    held.append(commit)
-                else:
-                    taken |= {commit.stream_id, commit.command_id}
-                    page.append(commit)
-            self._waiting.extendleft(reversed(held))
-            return page
+        """The next commits to write together, at most one for a stream; empty when all is written and closed."""
+        page: list[Commit] = []
+        held: deque[Commit] = deque()
+        taken: set[UUID] = set()
+        size = 0
+        while len(page) < BATCH_MAX and len(held) < BATCH_MAX and size < BATCH_BYTES_MAX:
+            commit = self._next(wait=not page and not held)
+            if commit is None:
+                break
+            # The append function takes one command for a stream in a call, and each command once.
+            if commit.stream_id in taken or commit.command_id in taken:
+                held.append(commit)
+            else:
+                taken |= {commit.stream_id, commit.command_id}
+                page.append(commit)
+                size += commit.size
+        self._held.extendleft(reversed(held))
+        return page
+
+    def _next(self, wait: bool) -> Commit | None:
+        if self._held:
+            return self._held.popleft()
+        try:
+            commit = self._arriving.get(block=wait)
+        except Empty:
+            return None
+        if commit is None:
+            # Kept for the next look: what came before the word to close is written first.
+            self._arriving.put(None)
+        return commit
 
     def _write_page(self, page: list[Commit]) -> None:
         try:
             answers = self._append(page)
         except psycopg.Error as error:
             if len(page) == 1:
-                page[0].future.set_exception(error)
-            else:
-                # One commit the database cannot take must not harm its neighbours.
-                for commit in page:
-                    self._write_page([commit])
-            return
-        for commit, answer in zip(page, answers, strict=True):
-            commit.future.set_result(answer)
+                page[0].reply.put(error)
+                return
+            # One commit the database cannot take must not harm its neighbours.
+            for commit in page:
+                self._write_page([commit])
+        else:
+            for commit in page:
+                commit.reply.put(answers[commit.command_id])
 
-    def _append(self, page: list[Commit]) -> list[Answer]:
-        asked = b"[" + b",".join(map(_as_json, page)) + b"]"
+    def _append(self, page: list[Commit]) -> dict[UUID, Answer]:
+        entries = b"[" + b",".join([body for commit in page for body in commit.bodies]) + b"]"
+        fingerprints = b"".join([commit.fingerprint * len(commit.bodies) for commit in page])
         for attempt in range(RETRIES_MAX + 1):
             try:
                 if self._connection.closed:
                     self._connection = connect(self._url, Duty.API)
-                rows = self._connection.execute(
-                    "SELECT outcome, stream_id, first_position, last_position FROM ledger.append(%s::json)",
-                    (asked.decode(),),
-                    prepare=True,
-                ).fetchall()
-                return [Answer(*row) for row in rows]
-            except psycopg.OperationalError:
-                # Whether it was committed is unknown; command ids make writing it again harmless.
-                self._connection.close()
-                if attempt == RETRIES_MAX:
+                rows = self._connection.execute(APPEND, (entries.decode(), fingerprints), prepare=True).fetchall()
+                return {row[0]: Answer(*row[1:]) for row in rows}
+            except (psycopg.OperationalError, DatabaseUnavailable):
+                if not self._connection.closed:
                     raise
-            except Exception as error:
-                raise psycopg.OperationalError(str(error)) from error
-        raise AssertionError("unreachable")
-
-
-def _as_json(commit: Commit) -> bytes:
-    head = canonical.encode(
-        {
-            "command_id": commit.command_id,
-            "fingerprint": commit.fingerprint.hex(),
-            "stream_id": commit.stream_id,
-        }
-    )
-    return head[:-1] + b',"entries":[' + b",".join(commit.bodies) + b"]}"
+                # Whether it was committed is unknown; command ids make writing it again harmless.
+                time.sleep(RETRY_AFTER_S * 2**attempt)
+        raise WriteFailed("The database went away while writing; give the command again under the same key.")

@@ -55,7 +55,7 @@ CREATE INDEX entries_of_case ON ledger.entries (case_id, position) WHERE case_id
 
 CREATE TABLE ledger.commands (
     command_id uuid PRIMARY KEY,
-    fingerprint bytea NOT NULL,
+    fingerprint bytea NOT NULL CHECK (length(fingerprint) = 32),
     stream_id uuid NOT NULL,
     first_position bigint NOT NULL,
     last_position bigint NOT NULL
@@ -123,65 +123,69 @@ END $$;
 COMMENT ON FUNCTION ledger.take_head IS
     'Locks the head until the transaction ends; gives the last position and the ledger time for the next entries.';
 
--- commits: [{"command_id", "fingerprint", "stream_id", "entries": [canonical entry without position and time, …]}, …].
--- No two commits of one call may share a command id or a stream; the caller sees to that.
--- Each is answered on its own: accepted, done (entered before, with the first answer), key_conflict or version_conflict.
-CREATE FUNCTION ledger.append(commits json)
-    RETURNS TABLE (n bigint, outcome text, stream_id uuid, first_position bigint, last_position bigint)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+-- Enters commands: the entries of all of them as one JSON array of canonical bodies (without position and time), the
+-- entries of a command next to one another, and for each entry its command's fingerprint of 32 bytes.
+-- A stream takes the entries of one command in a call. Each command is answered on its own: accepted, done (entered
+-- before, with the first answer), key_conflict or version_conflict.
+-- The settings keep the plan on the indexes, however small or large the tables were when it was made.
+CREATE FUNCTION ledger.append(entries json, fingerprints bytea)
+    RETURNS TABLE (command_id uuid, outcome text, stream_id uuid, first_position bigint, last_position bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
+    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     head ledger.head := ledger.take_head();
-    stamp text := to_char(head.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+    stamp text := to_char(head.recorded_at AT TIME ZONE 'UTC', ',"\"YYYY-MM-DD"T"HH24:MI:SS.US"Z\","');
 BEGIN
     RETURN QUERY
-    WITH asked AS MATERIALIZED (
-        SELECT c.ordinality AS n, x.*
-          FROM json_array_elements(commits) WITH ORDINALITY AS c,
-               json_to_record(c.value) AS x (command_id uuid, fingerprint text, stream_id uuid, entries json)
-    ), line AS MATERIALIZED (
-        SELECT a.n, e.ordinality AS m, e.value::text AS body, x.*
-          FROM asked a, json_array_elements(a.entries) WITH ORDINALITY AS e,
-               json_to_record(e.value) AS x (
-                   stream_id uuid, stream_version int, type text, schema smallint, customer_id uuid, case_id uuid,
-                   occurred_at timestamptz, actor_kind text, actor_id text, actor_role text, command_id uuid,
-                   causation_id uuid, correlation_id uuid, source text, external_id text, data jsonb)
-    ), clash AS MATERIALIZED (
-        SELECT DISTINCT l.n FROM line l
-         WHERE EXISTS (SELECT FROM ledger.entries t
-                        WHERE t.stream_id = l.stream_id AND t.stream_version = l.stream_version)
-            OR l.m = 1 AND l.stream_version > 1
-               AND NOT EXISTS (SELECT FROM ledger.entries t
-                                WHERE t.stream_id = l.stream_id AND t.stream_version = l.stream_version - 1)
-    ), judged AS MATERIALIZED (
-        SELECT a.n, a.command_id, a.fingerprint, a.stream_id AS asked_stream,
-               done.stream_id, done.first_position, done.last_position,
-               CASE WHEN done.fingerprint = decode(a.fingerprint, 'hex') THEN 'done'
+    WITH asked AS (
+        SELECT *, substring(fingerprints FROM (32 * n - 31)::int FOR 32) AS fingerprint
+          FROM ROWS FROM (
+                   json_array_elements(entries),
+                   json_to_recordset(entries) AS (
+                       stream_id uuid, stream_version int, type text, schema smallint, customer_id uuid, case_id uuid,
+                       occurred_at timestamptz, actor_kind text, actor_id text, actor_role text, command_id uuid,
+                       causation_id uuid, correlation_id uuid, source text, external_id text, data jsonb)
+               ) WITH ORDINALITY AS entry (
+                   body, stream_id, stream_version, type, schema, customer_id, case_id, occurred_at, actor_kind,
+                   actor_id, actor_role, command_id, causation_id, correlation_id, source, external_id, data, n)
+    ), checked AS (
+        SELECT *, stream_version <> row_number() OVER stream + coalesce(
+                      (SELECT last.stream_version FROM ledger.entries last WHERE last.stream_id = asked.stream_id
+                        ORDER BY last.stream_version DESC LIMIT 1), 0)
+                  OR command_id <> first_value(command_id) OVER stream AS stale
+          FROM asked WINDOW stream AS (PARTITION BY stream_id ORDER BY n)
+    ), judged AS (
+        SELECT checked.*, done.stream_id AS first_stream, done.first_position, done.last_position,
+               CASE WHEN done.fingerprint = checked.fingerprint THEN 'done'
                     WHEN done.command_id IS NOT NULL THEN 'key_conflict'
-                    WHEN clash.n IS NOT NULL THEN 'version_conflict'
+                    WHEN bool_or(stale) OVER (PARTITION BY command_id) THEN 'version_conflict'
                     ELSE 'accepted' END AS outcome
-          FROM asked a LEFT JOIN ledger.commands done USING (command_id) LEFT JOIN clash USING (n)
+          FROM checked LEFT JOIN ledger.commands done USING (command_id)
     ), placed AS MATERIALIZED (
-        SELECT l.*, head.position + row_number() OVER (ORDER BY l.n, l.m) AS position
-          FROM line l JOIN judged j USING (n) WHERE j.outcome = 'accepted'
+        SELECT *, head.position + count(*) FILTER (WHERE outcome = 'accepted') OVER (ORDER BY n) AS position
+          FROM judged
     ), entered AS (
         INSERT INTO ledger.entries (
             position, stream_id, stream_version, type, schema, customer_id, case_id, occurred_at, recorded_at,
             actor_kind, actor_id, actor_role, command_id, causation_id, correlation_id, source, external_id, data, leaf)
         SELECT position, stream_id, stream_version, type, schema, customer_id, case_id, occurred_at, head.recorded_at,
                actor_kind, actor_id, actor_role, command_id, causation_id, correlation_id, source, external_id, data,
-               sha256('\x00'::bytea || convert_to('[' || position || ',"' || stamp || '",' || body || ']', 'UTF8'))
-          FROM placed
-    ), span AS MATERIALIZED (
-        SELECT n, min(position) AS first, max(position) AS last FROM placed GROUP BY n
+               sha256('\x00'::bytea || convert_to('[' || position || stamp || body || ']', 'UTF8'))
+          FROM placed WHERE outcome = 'accepted' ORDER BY n
+    ), answered AS MATERIALIZED (
+        SELECT command_id, outcome, fingerprint,
+               coalesce(first_stream, (array_agg(stream_id ORDER BY n))[1]) AS stream_id,
+               CASE outcome WHEN 'accepted' THEN min(position) ELSE first_position END AS first_position,
+               CASE outcome WHEN 'accepted' THEN max(position) ELSE last_position END AS last_position
+          FROM placed GROUP BY command_id, outcome, fingerprint, first_stream, first_position, last_position
     ), kept AS (
         INSERT INTO ledger.commands (command_id, fingerprint, stream_id, first_position, last_position)
-        SELECT j.command_id, decode(j.fingerprint, 'hex'), j.asked_stream, s.first, s.last
-          FROM judged j JOIN span s USING (n)
+        SELECT command_id, fingerprint, stream_id, first_position, last_position
+          FROM answered WHERE outcome = 'accepted'
     )
-    SELECT j.n, j.outcome, coalesce(j.stream_id, j.asked_stream),
-           coalesce(s.first, j.first_position), coalesce(s.last, j.last_position)
-      FROM judged j LEFT JOIN span s USING (n) ORDER BY j.n;
+    SELECT command_id, outcome, stream_id, first_position, last_position FROM answered;
 END $$;
 
 REVOKE ALL ON FUNCTION ledger.append, ledger.take_head FROM PUBLIC;
