@@ -60,9 +60,15 @@ class Aggregate(BaseAggregate[UUID]):
         begun.pending_events.append(entered)  # type: ignore[arg-type]
         return begun
 
-    def enter(self, context: command.Context, event: Event, *, case_id: UUID | None = None) -> None:
-        """Add ``event`` to the history and evolve by it; ``case_id`` names another case than the aggregate's own."""
-        entered = _enveloped(event, context, self.id, self.version + 1, self.subject, case_id or self.matter)
+    def enter(
+        self, context: command.Context, event: Event, *, customer_id: UUID | None = None, case_id: UUID | None = None
+    ) -> None:
+        """Add ``event`` to the history and evolve by it.
+
+        It belongs to the aggregate's own customer and case, unless ``customer_id`` or ``case_id`` names another.
+        """
+        customer_id, case_id = customer_id or self.subject, case_id or self.matter
+        entered = _enveloped(event, context, self.id, self.version + 1, customer_id, case_id)
         entered.mutate(self)
         self.pending_events.append(entered)  # type: ignore[arg-type]
 

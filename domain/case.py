@@ -21,6 +21,7 @@ from .vocabulary import (
     Channel,
     ClosingBasis,
     Expectation,
+    Instant,
     Interface,
     Name,
     Personal,
@@ -99,9 +100,9 @@ class Case(Aggregate):
         """A readable reference the customer can quote."""
         policy_version: Annotated[PolicyVersion | None, DECIDED] = None
         """The version of the service targets this case is held to; null when none was in force."""
-        acknowledge_due_at: Annotated[datetime | None, DECIDED] = None
+        acknowledge_due_at: Annotated[Instant | None, DECIDED] = None
         """When the acknowledgement is due by those targets."""
-        resolve_due_at: Annotated[datetime | None, DECIDED] = None
+        resolve_due_at: Annotated[Instant | None, DECIDED] = None
         """When the resolution is promised by those targets."""
 
         def apply(self, case: Case) -> None:
@@ -235,7 +236,8 @@ class Case(Aggregate):
         """A resolution code."""
         note: Personal | None = None
         """What settled it."""
-        reopen_until: Annotated[datetime | None, DECIDED] = None
+        policy_version: Annotated[PolicyVersion | None, DECIDED] = None
+        reopen_until: Annotated[Instant | None, DECIDED] = None
         """Until when the case can be reopened; null means without limit."""
 
         def apply(self, case: Case) -> None:
@@ -256,7 +258,8 @@ class Case(Aggregate):
         basis: ClosingBasis
         note: Personal | None = None
         """What is to be known about the close."""
-        reopen_until: Annotated[datetime | None, DECIDED] = None
+        policy_version: Annotated[PolicyVersion | None, DECIDED] = None
+        reopen_until: Annotated[Instant | None, DECIDED] = None
         """Until when the case can be reopened; null means without limit."""
 
         def apply(self, case: Case) -> None:
@@ -364,7 +367,7 @@ class Case(Aggregate):
         self._refuse_if_settled()
         NOT_ACKNOWLEDGED.refuse_if(self.acknowledged_at is None)
         PROPOSAL_OPEN.refuse_if(self.proposal_open)
-        self.enter(context, replace(fact, reopen_until=targets and targets.reopen_until(context.at)))
+        self.enter(context, _with_window(fact, context.at, targets))
 
     @command(*HANDLERS, name="confirm_case_closure")
     def confirm_closure(self, context: Context, fact: ClosureConfirmed) -> None:
@@ -376,10 +379,9 @@ class Case(Aggregate):
     def close(self, context: Context, fact: Closed, targets: ServiceTargets | None) -> None:
         """Close the case on a basis; the basis customer_confirmed needs that confirmation on record."""
         ALREADY_CLOSED.refuse_if(self.state is CaseState.CLOSED)
-        confirmation_missing = fact.basis is ClosingBasis.CUSTOMER_CONFIRMED and not self.confirmed
-        CLOSED_WITHOUT_BASIS.refuse_if(confirmation_missing)
+        CLOSED_WITHOUT_BASIS.refuse_if(fact.basis is ClosingBasis.CUSTOMER_CONFIRMED and not self.confirmed)
         CLOSED_UNRESOLVED.refuse_if(self.state is not CaseState.RESOLVED and fact.basis not in CLOSABLE_UNRESOLVED)
-        self.enter(context, replace(fact, reopen_until=targets and targets.reopen_until(context.at)))
+        self.enter(context, _with_window(fact, context.at, targets))
 
     @command(*HANDLERS)
     def reopen(self, context: Context, fact: Reopened) -> None:
@@ -391,3 +393,8 @@ class Case(Aggregate):
 
     def _refuse_if_settled(self) -> None:
         SETTLED.refuse_if(self.state in (CaseState.RESOLVED, CaseState.CLOSED), state=self.state)
+
+
+def _with_window(fact: Event, at: datetime, targets: ServiceTargets | None) -> Event:
+    window = targets and {"policy_version": targets.version, "reopen_until": targets.reopen_until(at)}
+    return replace(fact, **window or {})

@@ -60,7 +60,7 @@ class Command(NamedTuple):
     roles: tuple[Role, ...]
     creates: bool
     stream: Stream | None
-    """Gives the stream the command writes to, from its input, where neither is new nor asked for."""
+    """Gives the stream the command writes to, from what is handed to the method, where it is not asked for by id."""
     doc: str
     parameters: Mapping[str, Any]
     """The types of the parameters after the context, by name."""
@@ -70,7 +70,8 @@ def command(*roles: Role, name: str | None = None, stream: Stream | None = None)
     """Declare a public method as a command that the given roles may send; the admin may send every one.
 
     The command is called ``method_aggregate`` unless a ``name`` says it better. A class method creates the
-    aggregate. With ``stream`` the command writes to the history so computed, and begins it when it is empty.
+    aggregate. With ``stream`` the command writes to the history that function names, given the method's arguments by
+    name, and begins it when it is empty.
     """
 
     def declare(method: F) -> F:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import field
-from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from .vocabulary import (
     ContactKind,
     Currency,
     CustomerKind,
+    Instant,
     InvalidReason,
     Name,
     Personal,
@@ -46,6 +46,7 @@ class Customer(Aggregate):
 
     name: str | None = None
     kind: CustomerKind = CustomerKind.PERSON
+    country: str | None = None
     contacts: set[str] = field(default_factory=set)
     tier: Tier | None = None
 
@@ -61,7 +62,7 @@ class Customer(Aggregate):
         """The customer's number in the system they came from."""
 
         def apply(self, customer: Customer) -> None:
-            customer.kind, customer.name = self.kind, self.name
+            customer.kind, customer.name, customer.country = self.kind, self.name, self.country
 
     class ProfileChanged(Event):
         """The customer's name, kind or country was corrected."""
@@ -75,6 +76,7 @@ class Customer(Aggregate):
         def apply(self, customer: Customer) -> None:
             customer.kind = self.kind or customer.kind
             customer.name = self.name or customer.name
+            customer.country = self.country or customer.country
 
     class ContactPointAdded(Event):
         """A way to reach the customer became known."""
@@ -103,7 +105,7 @@ class Customer(Aggregate):
 
         tier: Tier
         policy_version: PolicyVersion
-        reviewed_at: datetime
+        reviewed_at: Instant
         """The instant the review looked from."""
         reason: Name
         """Which clause of the tier rule decided."""
@@ -119,7 +121,7 @@ class Customer(Aggregate):
         tier: Tier
         reason: Text
         """Why the rule's result does not fit."""
-        expires_at: datetime
+        expires_at: Instant
         """Until when the override holds."""
         previous: Annotated[Tier | None, DECIDED] = None
         """The tier before the override."""
@@ -141,8 +143,8 @@ class Customer(Aggregate):
     @command(*STAFF, name="change_customer_profile")
     def change_profile(self, context: Context, fact: ProfileChanged) -> None:
         """Correct the customer's name, kind or country; fields left out stay as they are."""
-        same = fact.name in (None, self.name) and fact.kind in (None, self.kind) and fact.country is None
-        NOTHING_CHANGES.refuse_if(same)
+        told = ((fact.name, self.name), (fact.kind, self.kind), (fact.country, self.country))
+        NOTHING_CHANGES.refuse_if(all(new in (None, old) for new, old in told))
         self.enter(context, fact)
 
     @command(*STAFF, name="add_contact_point")

@@ -28,8 +28,6 @@ SECOND_PERSON = Rule("ENTRY_SECOND_PERSON", "You entered this, and it speaks of 
 class Entry(Aggregate):
     """The corrections of one entry."""
 
-    customer_id: UUID | None = None
-    case_id: UUID | None = None
     voided: bool = False
 
     class Voided(Event):
@@ -43,13 +41,13 @@ class Entry(Aggregate):
         """Why it is void."""
 
         def apply(self, entry: Entry) -> None:
-            entry.customer_id, entry.case_id, entry.voided = self.customer_id, self.case_id, True
+            entry.voided = True
 
-    @command(Role.SUPERVISOR, stream=lambda given: uuid5(ENTRIES, str(given["position"])))
+    @command(Role.SUPERVISOR, stream=lambda handed: uuid5(ENTRIES, str(handed["target"].position)))
     def void(self, context: Context, target: Event, fact: Voided) -> None:
         """Declare an earlier entry void, saying why; for money by another person than the one who entered it."""
         ALREADY_VOIDED.refuse_if(self.voided)
         NOT_VOIDABLE.refuse_if(target.aggregate is Entry)
         SECOND_PERSON.refuse_if(target.aggregate in MONEY and target.actor_id == context.actor.id)
-        self.customer_id, self.case_id = target.customer_id, target.case_id
-        self.enter(context, replace(fact, voided_position=target.position, voided_type=target.type_name))
+        fact = replace(fact, voided_position=target.position, voided_type=target.type_name)
+        self.enter(context, fact, customer_id=target.customer_id, case_id=target.case_id)

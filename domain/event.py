@@ -17,7 +17,6 @@ their canonical JSON survives every round trip.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -34,6 +33,10 @@ DECIDED = msgspec.Meta(extra={"decided": True})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _EVENTS: dict[str, type[Event]] = {}
+
+
+class UnknownSchema(Exception):
+    """An entry has a form that this version of Daybook does not know."""
 
 
 class EventType(msgspec.StructMeta):
@@ -129,8 +132,26 @@ def register(event: type[Event], aggregate: type[Any]) -> None:
     if _EVENTS.setdefault(event.type_name, event) is not event:
         raise TypeError(f"{event.type_name} is declared twice")
     hints = get_type_hints(event, include_extras=True)
-    if floating := [field for field in payload_fields(event) if hints[field] is float]:
-        raise TypeError(f"{event.type_name}.{floating[0]} is a float; use integers with the unit in the name")
+    for field in payload_fields(event):
+        if fault := _unfit(hints[field]):
+            raise TypeError(f"{event.type_name}.{field} {fault}")
+
+
+def _unfit(hint: Any) -> str | None:
+    """What keeps a type out of a payload: its canonical JSON must survive every round trip, and say what it means."""
+    if hint is float:
+        return "is a float; use integers with the unit in the name"
+    if hint is datetime:
+        return "is a time without a zone; use Instant"
+    if get_origin(hint) is Annotated:
+        kind, *extras = get_args(hint)
+        if kind is datetime and any(isinstance(extra, msgspec.Meta) and extra.tz for extra in extras):
+            return None
+        return _unfit(kind)
+    inner = get_args(hint)
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        inner = tuple(get_type_hints(hint, include_extras=True).values())
+    return next(filter(None, map(_unfit, inner)), None)
 
 
 def events() -> Mapping[str, type[Event]]:
@@ -172,10 +193,12 @@ def field_doc(event: type[Event], field: str) -> str:
 def upcast(event: type[Event], schema: int, data: dict[str, Any]) -> dict[str, Any]:
     """A payload of an older ``schema`` in the form of the current one.
 
-    Applies ``upcast_v1_v2``, ``upcast_v2_v3`` … as declared on the event class; each takes and returns a dict.
+    Applies the static methods ``upcast_v1_v2``, ``upcast_v2_v3`` … of the event class; each takes a payload and returns
+    one. Raises :class:`UnknownSchema` for a schema newer than the class.
     """
+    if schema > event.schema:
+        raise UnknownSchema(f"{event.type_name} of schema {schema} was entered by a newer Daybook; upgrade this one.")
     while schema < event.schema:
-        step: Callable[[dict[str, Any]], dict[str, Any]]
-        step = inspect.getattr_static(event, f"upcast_v{schema}_v{schema + 1}").__func__
+        step: Callable[[dict[str, Any]], dict[str, Any]] = getattr(event, f"upcast_v{schema}_v{schema + 1}")
         data, schema = step(data), schema + 1
     return data

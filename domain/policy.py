@@ -17,7 +17,7 @@ from .aggregate import Aggregate
 from .command import Context, command
 from .event import DECIDED, Event
 from .rule import Rule
-from .vocabulary import AmountMinor, BasisPoints, Currency, PolicyVersion, Role, Seconds
+from .vocabulary import AmountMinor, BasisPoints, Currency, Instant, PolicyVersion, Role, Seconds
 
 POLICIES = UUID("b0f5c1a4-52d0-4a6e-9f0a-0e1d6a3c7b11")
 """Names the policy streams; one stream for each kind of policy, the same in every ledger."""
@@ -53,7 +53,7 @@ class Policy(Aggregate):
         """The rule by which customers get their tier; the defaults are those of domain row 1.9."""
 
         version: Annotated[PolicyVersion | None, DECIDED] = None
-        effective_from: datetime
+        effective_from: Instant
         """From when the version is in force."""
         currency: Currency
         window_months: Months = 12
@@ -80,7 +80,7 @@ class Policy(Aggregate):
         """Up to what amount each role may settle without approval."""
 
         version: Annotated[PolicyVersion | None, DECIDED] = None
-        effective_from: datetime
+        effective_from: Instant
         """From when the version is in force."""
         currency: Currency
         limits: list[AuthorityLimit]
@@ -98,7 +98,7 @@ class Policy(Aggregate):
         """How soon a case is to be acknowledged and resolved, and how long it can be reopened."""
 
         version: Annotated[PolicyVersion | None, DECIDED] = None
-        effective_from: datetime
+        effective_from: Instant
         """From when the version is in force."""
         acknowledge_within_s: Seconds
         """Time to the first acknowledgement, in seconds of the calendar."""

@@ -15,13 +15,16 @@ from .command import Context, command
 from .customer import STAFF, Customer
 from .event import DECIDED, Event
 from .rule import Rule
-from .vocabulary import LIST_MAX, AmountMinor, Currency, Name, Reference, Text
+from .vocabulary import AMOUNT_MAX, LIST_MAX, AmountMinor, Currency, Name, Reference, Text
 
 Quantity = Annotated[int, Meta(ge=-(2**31), le=2**31, description="How many pieces.")]
 
 NOTHING_BOUGHT = Rule("PURCHASE_EMPTY", "A purchase has at least one line.", field="lines")
 LINE_NOT_POSITIVE = Rule(
     "PURCHASE_LINE_NOT_POSITIVE", "The line {sku} needs a quantity above 0 and an amount of 0 or more.", field="lines"
+)
+TOTAL_TOO_LARGE = Rule(
+    "PURCHASE_TOTAL_TOO_LARGE", "The lines come to {total}; at most {most} can be entered.", field="lines"
 )
 RETURNED_TOO_MANY = Rule(
     "PURCHASE_RETURNED_TOO_MANY", "{returned} of {sku} would be returned, but only {bought} were bought.", field="lines"
@@ -143,4 +146,6 @@ def _checked_total(lines: list[Line]) -> int:
     NOTHING_BOUGHT.refuse_if(not lines)
     for line in lines:
         LINE_NOT_POSITIVE.refuse_if(line.quantity <= 0 or line.amount_minor < 0, sku=line.sku)
-    return sum(line.amount_minor for line in lines)
+    total = sum(line.amount_minor for line in lines)
+    TOTAL_TOO_LARGE.refuse_if(total > AMOUNT_MAX, total=total, most=AMOUNT_MAX)
+    return total

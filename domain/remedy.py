@@ -14,9 +14,21 @@ from .command import Context, command
 from .event import DECIDED, Event
 from .policy import RemedyAuthority
 from .rule import Rule
-from .vocabulary import AmountMinor, Currency, PolicyVersion, Reference, RemedyKind, RemedyState, Role, Text
+from .vocabulary import (
+    AMOUNT_MAX,
+    AmountMinor,
+    Currency,
+    PolicyVersion,
+    Reference,
+    RemedyKind,
+    RemedyState,
+    Role,
+    Text,
+)
 
-Given = Annotated[int, Meta(ge=0, le=2**53, description="What the remedy is worth, in minor units; never negative.")]
+Given = Annotated[
+    int, Meta(ge=0, le=AMOUNT_MAX, description="What the remedy is worth, in minor units; never negative.")
+]
 
 NO_AUTHORITY = Rule(
     "REMEDY_NO_AUTHORITY_PUBLISHED", "No remedy authority is in force; an admin must publish one first."

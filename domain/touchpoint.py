@@ -53,12 +53,13 @@ class Touchpoint(Aggregate):
     @classmethod
     def record(cls, context: Context, id: UUID, customer: Customer, case: Case | None, fact: Recorded) -> Self:
         """Record a contact with a customer, and the case it belongs to where there is one."""
-        OTHER_CUSTOMER.refuse_if(case and case.customer_id != customer.id)
+        OTHER_CUSTOMER.refuse_if(case and case.customer_id not in (None, customer.id))
         return cls.begin(context, id, fact, customer_id=customer.id, case_id=case.id if case else None)
 
     @command(*STAFF, name="link_touchpoint_to_case")
     def link_to_case(self, context: Context, case: Case, fact: LinkedToCase) -> None:
         """Say which case a contact belongs to."""
         ALREADY_LINKED.refuse_if(self.case_id == case.id, case_id=case.id)
-        OTHER_CUSTOMER.refuse_if(self.customer_id != case.customer_id)
+        known = {self.customer_id, case.customer_id} - {None}
+        OTHER_CUSTOMER.refuse_if(len(known) > 1)
         self.enter(context, fact, case_id=case.id)

@@ -4,6 +4,7 @@ A type's description becomes the description of every field that uses it, in Gra
 the reference pages.
 """
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -33,9 +34,12 @@ Personal = Annotated[
     ),
 ]
 """At most ``TEXT_MAX`` characters in clear, checked where it comes in: sealed it is longer, and is read back so."""
+Instant = Annotated[datetime, Meta(tz=True, description="An instant, with its time zone.")]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217 currency code.")]
+AMOUNT_MAX = 2**53
+"""Why: what every JSON reader takes as an exact integer; ninety trillion in a currency of cents."""
 AmountMinor = Annotated[
-    int, Meta(ge=-(2**53), le=2**53, description="An amount of money in minor units, such as cents.")
+    int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="An amount of money in minor units, such as cents.")
 ]
 Seconds = Annotated[int, Meta(ge=0, le=2**31, description="A duration in seconds.")]
 BasisPoints = Annotated[int, Meta(ge=0, le=10_000, description="A share in basis points: 10 000 is the whole.")]
@@ -250,10 +254,3 @@ class RemedyState(StrEnum):
     FULFILLED = "fulfilled"
     FAILED = "failed"
     REVERSED = "reversed"
-
-
-class Clock(StrEnum):
-    """Which time a target speaks of: every hour, or business hours only."""
-
-    CALENDAR = "calendar"
-    BUSINESS = "business"
