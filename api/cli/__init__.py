@@ -11,7 +11,7 @@ from ledger.migrate import MigrationError
 from ledger.vault import VaultError
 
 from ..settings import SettingsError
-from . import database, intake
+from . import database, intake, simulation
 from .report import fail
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.callback()(lambda: None)
-for part in (database, intake):
+for part in (database, intake, simulation):
     part.add_to(app)
 
 EXPECTED = (SettingsError, DatabaseUnavailable, MigrationError, VaultError, Refused, OSError)

@@ -1,0 +1,1 @@
+"""Where entries come from in bulk: files, and simulated worlds."""

@@ -1,0 +1,1 @@
+"""The simulated world: its parameters, the lives in it, and the words spoken in it."""
