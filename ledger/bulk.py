@@ -67,7 +67,7 @@ def enter(
     content is told apart. ``records`` says of each event which record it is part of; of a record with a clash
     nothing is entered. ``look_first`` spares the attempt to copy what is probably known.
     """
-    vault.provide({subject_of(event) for event in events if _is_personal(event)})
+    vault.provide({subject_of(event) for event in events if is_personal(event)})
     with connection.transaction():
         # The lock is a statement of its own, so that the next one sees all that was entered before it.
         head, recorded_at = _take_head(connection)
@@ -88,7 +88,7 @@ def enter(
 
 def content_id(vault: Vault, event: Event) -> UUID:
     """The command id of an imported event: a digest of all it says, personal texts by their keyed mark."""
-    personal = personal_fields(type(event)) if _is_personal(event) else ()
+    personal = personal_fields(type(event)) if is_personal(event) else ()
     mark = vault.mark(event).hex() if personal else None
     data = msgspec.Raw(canonical.payload(event, **dict.fromkeys(personal)))
     told = [
@@ -104,8 +104,10 @@ def content_id(vault: Vault, event: Event) -> UUID:
     return UUID(bytes=hashlib.sha256(canonical.encode(told)).digest()[:16], version=5)
 
 
-def _is_personal(event: Event) -> bool:
-    return any(getattr(event, field) is not None for field in personal_fields(type(event)))
+def is_personal(event: Event) -> bool:
+    """Whether an event holds personal text, which is sealed before it is entered."""
+    fields = personal_fields(type(event))
+    return bool(fields) and any(getattr(event, field) is not None for field in fields)
 
 
 def _take_head(connection: Connection[Any]) -> tuple[int, Any]:
@@ -185,6 +187,6 @@ def _copy(
 
 
 def _data(vault: Vault, event: Event, version: int) -> bytes:
-    if not _is_personal(event):
+    if not is_personal(event):
         return canonical.payload(event)
     return canonical.encode(vault.sealed(replace(event, stream_version=version)))

@@ -1,0 +1,147 @@
+"""Records made into events, as a mapping says."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID, uuid5
+
+import msgspec
+
+from domain.customer import Customer
+from domain.event import Event
+from domain.vocabulary import REFERENCE_MAX, TEXT_MAX, ActorKind
+from ledger.vault import personal_fields
+
+from .binding import BoundEvent, FieldOf, bound_event, bound_fields, personal_columns
+from .faults import Unfit
+from .values import Table, Values, extract
+
+SOURCES = UUID("0d7f3c52-9a1e-4a6f-8f0b-4f5a6a1b9c30")
+"""Names the sources, and they their streams, so that a fact gets the same ids in whatever ledger."""
+CUSTOMERS_CACHED_MAX = 100_000
+"""Why: some 20 MB; a customer's id is asked for with every record of theirs."""
+
+
+class Circumstances(NamedTuple):
+    """What an import run adds to every event."""
+
+    import_id: UUID
+    latest: datetime
+    """The latest instant at which something can have happened."""
+
+
+class Drafter:
+    """Makes the events of records."""
+
+    def __init__(self, table: Table, run: Circumstances) -> None:
+        """Bind a mapping to a file's columns; raises :class:`SourceError` where they do not fit."""
+        mapping = table.named.mapping
+        self._source, self._run = mapping.source, run
+        self._namespace = uuid5(SOURCES, mapping.source)
+        self._reference = None
+        self._profile: list[tuple[str, FieldOf]] = []
+        self._bound = [bound_event(n, form, table) for n, form in enumerate(mapping.event, 1)]
+        self.personal_columns = frozenset().union(*(bound.personal_columns for bound in self._bound))
+        """The columns that personal fields are taken from."""
+        if mapping.customer:
+            told = {"reference": mapping.customer.reference, **mapping.customer.fields}
+            self._reference = extract(mapping.customer.reference, str, table, "customer.reference")
+            self._profile, _ = bound_fields(Customer.Registered, told, table, "customer")
+            self.personal_columns |= personal_columns(Customer.Registered, told)
+        self._customer_stream = lru_cache(maxsize=CUSTOMERS_CACHED_MAX)(self._stream)
+
+    def customer(self, values: Values) -> str | None:
+        """The reference of the customer a row names, ``None`` where it names none; raises :class:`Unfit`."""
+        reference: str | None = self._reference(values) if self._reference else None
+        return reference
+
+    def draft(self, key: str, rows: Sequence[Values], customer: str | None) -> list[Event]:
+        """The events of a record; raises :class:`Unfit` where one of them cannot be made."""
+        first = rows[0]
+        customer_id = None if customer is None else self._customer_stream("Customer", customer)
+        return [
+            self._event(bound, key, rows, customer_id)
+            for bound in self._bound
+            if all(test(first) for test in bound.tests)
+        ]
+
+    def registration(self, customer: str, rows: Sequence[Values], occurred_at: datetime) -> Event:
+        """The event by which a customer becomes known; raises :class:`Unfit`."""
+        customer_id = self._customer_stream("Customer", customer)
+        told = {name: value for name, take in self._profile if (value := take(rows)) is not None}
+        return self._built(
+            Customer.Registered,
+            told,
+            stream_id=customer_id,
+            customer_id=customer_id,
+            occurred_at=occurred_at,
+            external_id=f"{customer}/customer",
+            # What a later row says otherwise of the customer is no clash: the first stands.
+            command_id=uuid5(customer_id, "registered"),
+        )
+
+    def _event(self, bound: BoundEvent, key: str, rows: Sequence[Values], customer_id: UUID | None) -> Event:
+        first = rows[0]
+        about_customer = bound.event.aggregate is Customer
+        if about_customer and customer_id is None:
+            raise Unfit(f"{bound.event.type_name} needs a customer, and the row names none")
+        name = key if bound.stream is None else bound.stream(first)
+        if not name:
+            raise Unfit(f"{bound.event.type_name}: the columns that name its stream are blank")
+        told: dict[str, Any] = {}
+        try:
+            for field, take in bound.fields:
+                if (value := take(rows)) is not None:
+                    told[field] = value
+            occurred_at = bound.occurred_at(first)
+        except Unfit as unfit:
+            raise Unfit(f"{bound.event.type_name}: {unfit}") from None
+        for total in bound.sums:
+            told[total.field] = sum(item.get(total.part, 0) for item in told[total.items])
+        return self._built(
+            bound.event,
+            told,
+            stream_id=customer_id if about_customer else self._stream(bound.event.aggregate.__name__, name),
+            customer_id=customer_id if bound.customer else None,
+            case_id=self._case(bound, name if bound.event.aggregate.__name__ == "Case" else key, first),
+            occurred_at=occurred_at,
+            external_id=f"{key}/{bound.number}",
+        )
+
+    def _case(self, bound: BoundEvent, name: str, first: Values) -> UUID | None:
+        if bound.case_of_record:
+            return self._stream("Case", name)
+        named = bound.case(first) if bound.case else ""
+        return self._stream("Case", named) if named else None
+
+    def _stream(self, kind: str, name: str) -> UUID:
+        return uuid5(self._namespace, f"{kind}/{name}")
+
+    def _built(self, event: type[Event], told: dict[str, Any], **envelope: Any) -> Event:
+        if envelope["occurred_at"] is None:
+            raise Unfit(f"{event.type_name}: there is no time at which it happened")
+        if envelope["occurred_at"] > self._run.latest:
+            raise Unfit(f"{event.type_name}: {envelope['occurred_at']} lies in the future")
+        if len(envelope["external_id"]) > REFERENCE_MAX:
+            raise Unfit(f"the id of the row has more than {REFERENCE_MAX} characters")
+        told |= envelope
+        told["type"] = event.__struct_config__.tag
+        told["actor_kind"], told["actor_id"] = ActorKind.IMPORT.value, self._source
+        told["correlation_id"], told["source"] = self._run.import_id, self._source
+        try:
+            built: Event = msgspec.convert(told, event)
+        except msgspec.ValidationError as error:
+            raise Unfit(f"{event.type_name}: {_plain(str(error))}") from None
+        for field in personal_fields(event):
+            if len(getattr(built, field) or "") > TEXT_MAX:
+                raise Unfit(f"{event.type_name}: {field} has more than {TEXT_MAX} characters")
+        return built
+
+
+def _plain(message: str) -> str:
+    """A validation error in words for someone who looks at a row: the field first, then what is wrong."""
+    problem, _, path = message.partition(" - at `$")
+    field = re.sub(r"\[(\d+)\]", lambda found: f" {int(found[1]) + 1}", path.strip(".`"))
+    return f"{field}: {problem}" if field else problem

@@ -1,0 +1,9 @@
+"""What can go wrong with an import: the file or mapping as a whole, or one row."""
+
+
+class SourceError(Exception):
+    """A file or a mapping that cannot be worked with; the message is one sentence that says what to do."""
+
+
+class Unfit(Exception):
+    """A row that cannot be taken; the message says why."""
