@@ -25,9 +25,10 @@ CREATE TABLE books.quarantine (
 );
 COMMENT ON TABLE books.quarantine IS 'Keys whose fold failed: set aside with the entry and the error, others go on.';
 
+-- The grant comes first: whoever migrates without being a superuser may give a table only to a role that could make it.
+GRANT USAGE, CREATE ON SCHEMA books TO daybook_projector;
 ALTER TABLE books.builds OWNER TO daybook_projector;
 ALTER TABLE books.quarantine OWNER TO daybook_projector;
-GRANT USAGE, CREATE ON SCHEMA books TO daybook_projector;
 GRANT USAGE ON SCHEMA books TO daybook_api;
 GRANT SELECT ON books.builds, books.quarantine TO daybook_api;
 ALTER DEFAULT PRIVILEGES FOR ROLE daybook_projector IN SCHEMA books GRANT SELECT ON TABLES TO daybook_api;

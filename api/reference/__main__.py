@@ -1,0 +1,20 @@
+"""``python -m api.reference [--check]``."""
+
+import sys
+
+from .pages import drift, write
+
+
+def main() -> None:
+    """Write the pages, or with ``--check`` say which differ and exit with 1."""
+    if sys.argv[1:] == ["--check"]:
+        if stale := drift():
+            sys.exit(f"docs/reference is out of date ({', '.join(stale)}); run: make schema")
+    elif sys.argv[1:]:
+        sys.exit("usage: python -m api.reference [--check]")
+    else:
+        for name in write():
+            sys.stdout.write(f"docs/reference/{name}\n")
+
+
+main()

@@ -1,0 +1,46 @@
+"""``read-models.md``: every read model with its columns."""
+
+from domain.event import events
+from projections.engine.model import ReadModel, column_doc, columns, definition, folds, models
+from projections.engine.table import optional, postgres_type
+
+from . import markdown
+from .markdown import code, link, table
+from .types import shown, words
+
+INTRODUCTION = """
+What is posted from the entries. A read model is a view of the schema `books`, a GraphQL type and a paged connection.
+It can be dropped and built anew at any time with `daybook rebuild NAME`.
+"""
+
+
+def page() -> str:
+    """The page."""
+    parts = [INTRODUCTION.strip()]
+    for name, model in sorted(models().items()):
+        parts += [f"## {name}", definition(model), _told(name, model), _columns(model)]
+    return markdown.page("Read models", *parts)
+
+
+def _told(name: str, model: type[ReadModel]) -> str:
+    indexes = ", ".join(f"({', '.join(index)})" for index in model.spec.indexes)
+    lines = [
+        f"Version {model.spec.version}; in SQL {code(f'books.{name}')}, one row for each {code(model.spec.key)}.",
+        f"Further indexes: {indexes}." if indexes else "",
+        f"Folds {_folded(model)}.",
+    ]
+    return "\n".join(filter(None, lines))
+
+
+def _folded(model: type[ReadModel]) -> str:
+    if len(folds(model)) == len(events()):
+        return "every event"
+    return ", ".join(link(event.type_name, "events.md") for event in folds(model))
+
+
+def _columns(model: type[ReadModel]) -> str:
+    rows = []
+    for column, hint in columns(model).items():
+        kind = code(postgres_type(hint)) + (f" {shown(hint)}" if any(words(hint)) else "")
+        rows.append((code(column), kind, "" if optional(hint)[1] else "never null", column_doc(model, column)))
+    return table(("column", "type", "", "meaning"), rows)
