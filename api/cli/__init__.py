@@ -8,6 +8,7 @@ import typer
 from domain.rule import Refused
 from ledger.database import DatabaseUnavailable
 from ledger.migrate import MigrationError
+from ledger.sources.faults import SourceError
 from ledger.vault import VaultError
 
 from ..settings import SettingsError
@@ -25,7 +26,7 @@ app.callback()(lambda: None)
 for part in (database, intake, simulation):
     part.add_to(app)
 
-EXPECTED = (SettingsError, DatabaseUnavailable, MigrationError, VaultError, Refused, OSError)
+EXPECTED = (SettingsError, DatabaseUnavailable, MigrationError, VaultError, SourceError, Refused, OSError)
 """Errors whose own message says what to do; anything else is a fault of ours and keeps its traceback."""
 
 
