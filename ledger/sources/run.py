@@ -31,7 +31,7 @@ CHUNK_ROWS = 20_000
 REGISTERED_MAX = 1_000_000
 """Why: some 100 MB; beyond it customers are offered again, and the ledger finds that it knows them."""
 
-CLASH = "it stands in the ledger already with other content; void the former entry, or give the row another id"
+CLASH = "it stands in the ledger already with other content; a correction needs an id of its own"
 ERASED = "its customer was erased; nothing more can be recorded in their name"
 
 BEGIN = """
