@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 from uuid import UUID
 
@@ -10,6 +11,15 @@ from eventsourcing.domain import BaseAggregate
 
 from . import command
 from .event import Event, register
+from .rule import Rule
+
+VOID = Rule("VOID", "The {kind} was declared void; nothing more can be entered in it.")
+
+
+def standing(history: Sequence[Event]) -> list[Event]:
+    """The entries of one history that no later entry of it declared void."""
+    void = {entry.voids for entry in history}
+    return [entry for entry in history if entry.position not in void]
 
 
 class Aggregate(BaseAggregate[UUID]):
@@ -34,6 +44,25 @@ class Aggregate(BaseAggregate[UUID]):
         blank.__base_init__(first.stream_id, first.stream_version, first.occurred_at)
         blank.__init__()  # type: ignore[misc]
         return blank
+
+    @classmethod
+    def replay(cls, history: Sequence[Event]) -> Self | None:
+        """The aggregate as its history tells it, without the entries that were declared void.
+
+        Gives ``None`` where the history holds nothing of such an aggregate; refuses ``VOID`` where the entry that
+        began it is void.
+        """
+        first = next((entry for entry in history if entry.aggregate is cls), None)
+        if first is None:
+            return None
+        own = [entry for entry in standing(history) if entry.aggregate is cls]
+        VOID.refuse_if(first not in own[:1], kind=cls.__name__)
+        found: Self | None = None
+        for entry in own:
+            found = entry.mutate(found)
+        assert found is not None
+        found.version = history[-1].stream_version
+        return found
 
     @property
     def subject(self) -> UUID | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Annotated
-from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
@@ -15,8 +15,6 @@ from .remedy import Remedy
 from .rule import Rule
 from .vocabulary import Name, Role, Text
 
-ENTRIES = UUID("5b7c9b6e-5d0c-4a57-9c51-6cf5e1f3a0a2")
-"""Names the streams of corrections, one for each corrected entry."""
 MONEY = (Purchase, Remedy)
 """Aggregates whose entries speak of money: voiding one takes a second person."""
 
@@ -26,9 +24,9 @@ SECOND_PERSON = Rule("ENTRY_SECOND_PERSON", "You entered this, and it speaks of 
 
 
 class Entry(Aggregate):
-    """The corrections of one entry."""
+    """The corrections of one history; they stand in the very stream they correct."""
 
-    voided: bool = False
+    voided: set[int] = field(default_factory=set)
 
     class Voided(Event):
         """An earlier entry was declared void: it stays on record and no longer counts."""
@@ -40,13 +38,18 @@ class Entry(Aggregate):
         reason: Text
         """Why it is void."""
 
-        def apply(self, entry: Entry) -> None:
-            entry.voided = True
+        @property
+        def voids(self) -> int:
+            """The position of the voided entry."""
+            return self.voided_position
 
-    @command(Role.SUPERVISOR, stream=lambda handed: uuid5(ENTRIES, str(handed["target"].position)))
+        def apply(self, entry: Entry) -> None:
+            entry.voided.add(self.voided_position)
+
+    @command(Role.SUPERVISOR, stream=lambda handed: handed["target"].stream_id)
     def void(self, context: Context, target: Event, fact: Voided) -> None:
         """Declare an earlier entry void, saying why; for money by another person than the one who entered it."""
-        ALREADY_VOIDED.refuse_if(self.voided)
+        ALREADY_VOIDED.refuse_if(target.position in self.voided)
         NOT_VOIDABLE.refuse_if(target.aggregate is Entry)
         SECOND_PERSON.refuse_if(target.aggregate in MONEY and target.actor_id == context.actor.id)
         fact = replace(fact, voided_position=target.position, voided_type=target.type_name)

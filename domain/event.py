@@ -106,14 +106,23 @@ class Event(msgspec.Struct, metaclass=EventType):
         """The aggregate's version, under the name the eventsourcing library uses."""
         return self.stream_version
 
+    @property
+    def voids(self) -> int | None:
+        """The position of the entry that this one declares void; ``None`` for all but corrections."""
+        return None
+
     def apply(self, aggregate: Any) -> None:
         """Assign what this event changes; never refuses, since it runs on every replay."""
 
     def mutate(self, aggregate: Any) -> Any:
-        """Evolve ``aggregate`` by this event, or begin it when ``None``; returns it."""
+        """Evolve ``aggregate`` by this event, or begin it when ``None``; returns it.
+
+        A correction stands in the history it corrects and changes nothing of the aggregate but its version.
+        """
         if aggregate is None:
             aggregate = self.aggregate.shell(self)
-        self.apply(aggregate)
+        if isinstance(aggregate, self.aggregate):
+            self.apply(aggregate)
         aggregate.version = self.stream_version
         aggregate.modified_on = self.occurred_at
         return aggregate

@@ -31,9 +31,13 @@ class Rule:
         self.code, self.sentence, self.field = code, sentence, field
         _RULES[code] = self
 
+    def refusal(self, **values: object) -> Refused:
+        """The error to raise with this rule's code."""
+        return Refused(self.code, self.sentence.format(**values), self.field, **values)
+
     def refuse(self, **values: object) -> NoReturn:
         """Raise :class:`Refused` with this rule's code."""
-        raise Refused(self.code, self.sentence.format(**values), self.field, **values)
+        raise self.refusal(**values)
 
     def refuse_if(self, broken: object, **values: object) -> None:
         """Raise :class:`Refused` when ``broken`` is true; otherwise do nothing."""

@@ -1,44 +1,37 @@
 """The ledger as an application: a command comes in, the domain decides, entries are written once."""
 
-import hashlib
-import re
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
-import msgspec
-from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.application import Application
 from eventsourcing.persistence import ApplicationRecorder
+from msgspec.structs import replace
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool
 
-from domain.aggregate import Aggregate
-from domain.command import Command, Context, command_named
-from domain.event import Event, input_fields
+from domain.aggregate import Aggregate, standing
+from domain.command import Command, Context
+from domain.event import Event
 from domain.policy import POLICY_STREAMS
-from domain.rule import (
-    FORBIDDEN,
-    IDEMPOTENCY_CONFLICT,
-    INVALID_INPUT,
-    NOT_FOUND,
-    OCCURRED_IN_FUTURE,
-    VERSION_CONFLICT,
-    Refused,
-)
-from domain.vocabulary import TEXT_MAX
+from domain.rule import FORBIDDEN, IDEMPOTENCY_CONFLICT, NOT_FOUND, OCCURRED_IN_FUTURE, VERSION_CONFLICT, Refused
 
-from . import canonical
+from .basis import Basis, Histories, History
+from .input import Given, fact, identifier, kind_of, named, position, told, utc
 from .reading import decoded, line
 from .recorder import EntryMapper, EntryRecorder
-from .vault import Vault, personal_fields
+from .vault import Vault
 from .writer import Answer, Writer
 
 SKEW = timedelta(minutes=1)
 """How far a caller's clock may run ahead of ours."""
-ATTEMPTS_MAX = 5
-"""Why: a command without an expected version may lose a race and decide anew; five losses mean a hot stream."""
-NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+ATTEMPTS_MAX = 10
+"""Why: a command decided on a state that was overtaken is decided anew; so many losses mean something runs wild."""
+TURNS = 64
+"""How many streams can at once have losers of a race waiting in turn; more share one."""
 
 
 class Done(NamedTuple):
@@ -66,6 +59,8 @@ class Ledger(Application[UUID]):
     ) -> None:
         """Read through ``pool``, write through ``writer``, seal with ``vault``; ``now`` is the clock."""
         self.vault, self._pool, self._writer, self._now = vault, pool, writer, now
+        self._histories = Histories(self._history)
+        self._turns = [threading.Lock() for _ in range(TURNS)]
         super().__init__()
 
     def construct_mapper(self) -> EntryMapper:
@@ -76,48 +71,45 @@ class Ledger(Application[UUID]):
         """Our recorder: one table, group commit."""
         return EntryRecorder(self._pool, self._writer)
 
-    def execute(
-        self, name: str, given: Mapping[str, Any], context: Context, *, expected_version: int | None = None
-    ) -> Done:
+    def execute(self, name: str, given: Given, context: Context, *, expected_version: int | None = None) -> Done:
         """Do the command ``name`` with the input ``given`` (snake_case names to plain values), once.
 
         The same command id and input again gives the first answer. Raises :class:`~domain.rule.Refused` when a rule
         refuses, and then nothing was recorded.
         """
-        command = command_named(name)
-        self._check_circumstances(command, context)
-        fingerprint = _fingerprint(name, given, context)
+        command = named(name)
+        context = self._admitted(command, context)
+        fingerprint = self.vault.fingerprint(told(command, given, context))
+        turn: AbstractContextManager[Any] = nullcontext()
         for attempt in range(1, ATTEMPTS_MAX + 1):
-            try:
-                aggregate = self._decide(command, given, context, expected_version)
-            except Refused:
-                # A repeated command usually breaks a rule because it was done: then the first answer stands.
-                if done := self._done_before(context.command_id, fingerprint):
-                    return done
-                raise
-            version = aggregate.version
-            answer = self._write(aggregate, context.command_id, fingerprint)
+            basis = Basis(self._histories, afresh=attempt > 1)
+            with turn:
+                try:
+                    aggregate = self._decide(command, given, context, expected_version, basis)
+                except Refused:
+                    if basis.from_memory:
+                        continue
+                    # A repeated command usually breaks a rule because it was done: then the first answer stands.
+                    if done := self._done_before(context.command_id, fingerprint):
+                        return done
+                    raise
+                answer = self.write(aggregate, context.command_id, fingerprint, basis)
             if answer.outcome == "accepted":
                 assert answer.first is not None
                 assert answer.last is not None
-                return Done(aggregate.id, version, answer.first, answer.last, repeated=False)
+                return Done(aggregate.id, aggregate.version, answer.first, answer.last, repeated=False)
             if answer.outcome != "version_conflict":
-                break
-            if expected_version is not None or attempt == ATTEMPTS_MAX:
-                kind, current = command.aggregate.__name__, self._version(aggregate.id)
-                VERSION_CONFLICT.refuse(kind=kind, current=current, expected=expected_version or version - 1)
-        done = self._done_before(context.command_id, fingerprint)
-        assert done is not None, "the writer said the command was done before"
-        return done
+                done = self._done_before(context.command_id, fingerprint)
+                assert done is not None, "the writer said the command was done before"
+                return done
+            # Who lost a race for a stream waits in turn with the other losers, or most would lose again.
+            turn = self._turns[aggregate.id.int % TURNS]
+        kind, current = command.aggregate.__name__, self._version(aggregate.id)
+        raise VERSION_CONFLICT.refusal(kind=kind, current=current, expected=current - 1)
 
     def load(self, kind: type[Aggregate], id: UUID, version: int | None = None) -> Aggregate:
-        """The aggregate of that kind and id, as of a version where given; refuses ``NOT_FOUND``."""
-        try:
-            found: Aggregate = self.repository.get(id, version=version)
-        except AggregateNotFoundError:
-            NOT_FOUND.refuse(kind=kind.__name__, id=id)
-        NOT_FOUND.refuse_if(not isinstance(found, kind), kind=kind.__name__, id=id)
-        return found
+        """The aggregate of that kind and id, as of a version where given; refuses ``NOT_FOUND`` or ``VOID``."""
+        return _replayed(kind, id, self._history(id, version))
 
     def entry(self, position: int) -> Event:
         """The entry at a position, with what can be opened in clear; refuses ``NOT_FOUND``."""
@@ -136,68 +128,93 @@ class Ledger(Application[UUID]):
             self._writer.close()
         super().close()
 
-    def _check_circumstances(self, command: Command, context: Context) -> None:
+    def _history(self, stream_id: UUID, version: int | None = None) -> History:
+        return tuple(map(_as_event, self.events.get(stream_id, lte=version)))
+
+    def _admitted(self, command: Command, context: Context) -> Context:
+        """The circumstances, with their time in UTC, if this command may be given in them."""
         role = context.actor.role
-        allowed = ", ".join(role.value for role in command.roles)
-        FORBIDDEN.refuse_if(role not in command.roles, role=role, command=command.name, allowed=allowed)
-        OCCURRED_IN_FUTURE.refuse_if(context.at > self._now() + SKEW)
+        if role not in command.roles:
+            FORBIDDEN.refuse(role=role, command=command.name, allowed=", ".join(command.roles))
+        at = utc(context.at, "occurredAt")
+        OCCURRED_IN_FUTURE.refuse_if(at > self._now() + SKEW)
+        return context if at is context.at else replace(context, at=at)
 
     def _decide(
-        self, command: Command, given: Mapping[str, Any], context: Context, expected_version: int | None
+        self,
+        command: Command,
+        given: Given,
+        context: Context,
+        expected_version: int | None,
+        basis: Basis,
     ) -> Aggregate:
-        arguments: dict[str, Any] = {}
-        for parameter, hint in command.parameters.items():
-            arguments[parameter] = self._argument(command, parameter, hint, given, context)
-        if command.creates:
+        handed = {
+            parameter: self._argument(command, parameter, hint, given, context, basis)
+            for parameter, hint in command.parameters.items()
+        }
+        aggregate = None if command.creates else self._target(command, given, handed, basis)
+        current = aggregate.version if aggregate else 0
+        if expected_version not in (None, current):
+            kind = command.aggregate.__name__
+            VERSION_CONFLICT.refuse(kind=kind, current=current, expected=expected_version)
+        if aggregate is None:
             stream_id = uuid5(context.command_id, command.aggregate.__name__)
-            created: Aggregate = getattr(command.aggregate, command.method)(context, stream_id, **arguments)
+            created: Aggregate = getattr(command.aggregate, command.method)(context, stream_id, **handed)
             return created
-        aggregate = self._target(command, given)
-        if expected_version is not None:
-            VERSION_CONFLICT.refuse_if(
-                expected_version != aggregate.version,
-                kind=command.aggregate.__name__,
-                current=aggregate.version,
-                expected=expected_version,
-            )
-        getattr(aggregate, command.method)(context, **arguments)
+        getattr(aggregate, command.method)(context, **handed)
         return aggregate
 
-    def _target(self, command: Command, given: Mapping[str, Any]) -> Aggregate:
+    def _target(self, command: Command, given: Given, handed: Mapping[str, Any], basis: Basis) -> Aggregate:
         if not command.stream:
-            return self.load(command.aggregate, _id(given, "id"))
-        stream_id = command.stream(given)
-        try:
-            return self.load(command.aggregate, stream_id)
-        except Refused:
-            unwritten: Aggregate = command.aggregate.unwritten(stream_id)
-            return unwritten
+            asked = identifier(given, "id")
+            return _replayed(command.aggregate, asked, basis.history(asked))
+        stream_id = command.stream(handed)
+        history = basis.history(stream_id)
+        begun: Aggregate | None = command.aggregate.replay(history)
+        if begun is None:
+            begun = command.aggregate.unwritten(stream_id)
+            begun.version = basis.versions[stream_id]
+        return begun
 
-    def _argument(self, command: Command, parameter: str, hint: Any, given: Mapping[str, Any], context: Context) -> Any:
+    def _argument(
+        self, command: Command, parameter: str, hint: Any, given: Given, context: Context, basis: Basis
+    ) -> Any:
         """The value of one parameter: the fact, a policy in force, an entry, or another aggregate."""
-        kind: Any = next((part for part in get_args(hint) if isinstance(part, type) and part is not type(None)), hint)
-        optional = kind is not hint
+        kind = kind_of(hint)
         if kind is Event:
-            return self.entry(given["position"])
-        if kind in POLICY_STREAMS:
-            return self._in_force(kind, context.at)
-        if issubclass(kind, Event):
-            assert kind.aggregate is command.aggregate
+            return self.entry(position(given))
+        # First the fact, so that publishing a policy is not handed the version before it.
+        if issubclass(kind, Event) and kind.aggregate is command.aggregate:
             return fact(kind, given)
-        if optional and given.get(f"{parameter}_id") is None:
+        if kind in POLICY_STREAMS:
+            return _in_force(kind, basis.history(POLICY_STREAMS[kind]), context.at)
+        if kind is not hint and given.get(f"{parameter}_id") is None:
             return None
-        return self.load(kind, _id(given, f"{parameter}_id"))
+        asked = identifier(given, f"{parameter}_id")
+        return _replayed(kind, asked, basis.history(asked))
 
-    def _in_force(self, policy: type[Event], at: datetime) -> Any:
-        published = self.events.get(POLICY_STREAMS[policy])
-        in_force = [event for event in published if isinstance(event, policy) and event.effective_from <= at]  # type: ignore[attr-defined]
-        return in_force[-1] if in_force else None
+    def in_force(self, policy: type[Event], at: datetime) -> Any:
+        """The version of a policy that is in force at an instant; ``None`` when none is published."""
+        return _in_force(policy, self._history(POLICY_STREAMS[policy]), at)
 
-    def _write(self, aggregate: Aggregate, command_id: UUID, fingerprint: bytes) -> Answer:
+    def write(self, aggregate: Aggregate, command_id: UUID, fingerprint: bytes, basis: Basis | None = None) -> Answer:
+        """Write the aggregate's pending events under a command id; gives the ledger's answer, whatever it is.
+
+        Where a ``basis`` is given, every history in it must still stand as it was read, or it is a version conflict.
+        """
+        events = tuple(map(_as_event, aggregate.collect_events()))
+        versions = basis.versions if basis else {}
+        others = {stream_id: version for stream_id, version in versions.items() if stream_id != aggregate.id}
         answers: list[Answer] = []
         # Not save(): its runtime protocol checks cost more than all the rest of the library's path.
-        self.events.put(aggregate.collect_events(), command_id=command_id, fingerprint=fingerprint, answers=answers)
-        return answers[0]
+        self.events.put(events, command_id=command_id, fingerprint=fingerprint, basis=others, answers=answers)
+        answer = answers[0]
+        if basis and answer.first and answer.outcome == "accepted":
+            entered = (replace(event, position=n) for n, event in enumerate(events, answer.first))
+            basis.entered(aggregate.id, tuple(entered))
+        elif basis:
+            basis.forget()
+        return answer
 
     def _version(self, stream_id: UUID) -> int:
         found = self.recorder.select_events(stream_id, desc=True, limit=1)
@@ -217,42 +234,18 @@ class Ledger(Application[UUID]):
         return Done(row[1], row[2], row[3], row[4], repeated=True)
 
 
-def fact(kind: type[Event], given: Mapping[str, Any]) -> Event:
-    """The event that input describes; refuses ``INVALID_INPUT`` with the field where a value does not fit."""
-    fields = {field: given[field] for field in input_fields(kind) if given.get(field) is not None}
-    try:
-        built: Event = msgspec.convert(fields | {"type": kind.__struct_config__.tag}, kind)
-    except msgspec.ValidationError as error:
-        path = str(error).partition(" - at `$.")[2].rstrip("`")
-        raise Refused(INVALID_INPUT.code, str(error).replace("`$.", "`"), path or _missing(str(error))) from None
-    for field in personal_fields(kind):
-        length = len(getattr(built, field) or "")
-        if length > TEXT_MAX:
-            raise Refused(INVALID_INPUT.code, f"{field} has {length} characters; at most {TEXT_MAX} are kept.", field)
-    try:
-        encoded = canonical.encode(fields)
-    except UnicodeEncodeError:
-        raise Refused(
-            INVALID_INPUT.code, "The text holds half a character (a lone surrogate); send valid Unicode."
-        ) from None
-    INVALID_INPUT.refuse_if(NUL.search(encoded), problem="The text holds a NUL character; remove it.")
-    return built
+def _replayed(kind: type[Aggregate], id: UUID, history: History) -> Aggregate:
+    found = kind.replay(history)
+    if found is None:
+        NOT_FOUND.refuse(kind=kind.__name__, id=id)
+    return found
 
 
-def _missing(message: str) -> str | None:
-    found = re.search(r"missing required field `(\w+)`", message)
-    return found.group(1) if found else None
+def _in_force(policy: type[Event], history: History, at: datetime) -> Any:
+    published = [event for event in standing(history) if isinstance(event, policy)]
+    return next((event for event in reversed(published) if event.effective_from <= at), None)  # type: ignore[attr-defined]
 
 
-def _id(given: Mapping[str, Any], name: str) -> UUID:
-    value = given.get(name)
-    try:
-        return value if isinstance(value, UUID) else UUID(str(value))
-    except ValueError:
-        raise Refused(INVALID_INPUT.code, f"{name} must be a UUID, not {value!r}.", name) from None
-
-
-def _fingerprint(name: str, given: Mapping[str, Any], context: Context) -> bytes:
-    """What makes two commands the same: name, input and actor."""
-    told = {key: value for key, value in given.items() if value is not None}
-    return hashlib.sha256(canonical.encode([name, context.actor.id, told])).digest()
+def _as_event(event: Any) -> Event:
+    assert isinstance(event, Event)
+    return event

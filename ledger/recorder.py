@@ -91,7 +91,8 @@ class EntryRecorder(ApplicationRecorder):
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         """Append one command's entries; ``answers`` (a list) receives the answer.
 
-        Keyword arguments: ``fingerprint`` (32 bytes), ``answers``.
+        Keyword arguments: ``fingerprint`` (32 bytes), ``answers``, and ``basis``: the versions that other streams
+        must still have.
         Returns the positions when the entries were accepted, ``None`` otherwise.
         """
         if not stored_events:
@@ -101,7 +102,8 @@ class EntryRecorder(ApplicationRecorder):
         assert isinstance(first.originator_id, UUID)
         assert all(isinstance(other, StoredEntry) and other.command_id == first.command_id for other in others)
         bodies = [stored.state for stored in stored_events]
-        answer = self._writer.write(first.command_id, kwargs["fingerprint"], first.originator_id, bodies)
+        stream_id, basis = first.originator_id, kwargs.get("basis", {})
+        answer = self._writer.write(first.command_id, kwargs["fingerprint"], stream_id, bodies, basis)
         kwargs["answers"].append(answer)
         if answer.outcome != "accepted":
             return None

@@ -5,6 +5,7 @@ The associated data are stream, version and field, so a value moved to another p
 """
 
 import hashlib
+import hmac
 import os
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -59,6 +60,7 @@ class Vault:
         if len(master_key) != 32:
             raise VaultError("The master key must have 32 bytes; make one with: openssl rand -base64 32")
         self._pool, self._master, self._master_id = pool, AESGCM(master_key), master_key_id
+        self._fingerprints = hmac.digest(master_key, b"daybook fingerprint", "sha256")
         self._keys: dict[UUID, SubjectKey] = {}
 
     def sealed(self, event: Event) -> dict[str, Any]:
@@ -76,6 +78,10 @@ class Vault:
         nonce = os.urandom(NONCE)
         box = key.seal.encrypt(nonce, text.encode(), head[16:] + field.encode())
         return PREFIX + urlsafe_b64encode(head + nonce + box).decode()
+
+    def fingerprint(self, told: bytes) -> bytes:
+        """A digest of 32 bytes by which input is known again; keyed, as input holds personal text one could guess."""
+        return hmac.digest(self._fingerprints, told, "sha256")
 
     def mark(self, event: Event) -> bytes:
         """A digest of an event's personal fields that no one can compute, or guess texts by, without the key."""

@@ -3,14 +3,16 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
 from psycopg import Connection
 
+from . import canonical
 from .database import DatabaseUnavailable, Duty, connect
 
 BATCH_MAX = 256
@@ -28,8 +30,7 @@ COMMIT_BYTES_MAX = 32 * 2**20
 """Why: far above any real command, and far below what PostgreSQL takes in one value."""
 
 APPEND = (
-    "SELECT command_id, outcome, stream_id, first_position, last_position"
-    " FROM ledger.append(%s::json, %b)"
+    "SELECT command_id, outcome, stream_id, first_position, last_position FROM ledger.append(%s::json, %b, %s::json)"
 )
 
 
@@ -49,6 +50,7 @@ class Commit(NamedTuple):
     fingerprint: bytes
     stream_id: UUID
     bodies: Sequence[bytes]
+    basis: Mapping[UUID, int]
     size: int
     reply: SimpleQueue[Answer | Exception]
     """Where the caller waits; cheaper than a future, which makes and wakes a condition for each command."""
@@ -76,16 +78,24 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="group commit", daemon=True)
         self._thread.start()
 
-    def write(self, command_id: UUID, fingerprint: bytes, stream_id: UUID, bodies: Sequence[bytes]) -> Answer:
+    def write(
+        self,
+        command_id: UUID,
+        fingerprint: bytes,
+        stream_id: UUID,
+        bodies: Sequence[bytes],
+        basis: Mapping[UUID, int] = MappingProxyType({}),
+    ) -> Answer:
         """Write one command's entries and wait for the answer; thread-safe.
 
-        Each body carries the command's id, the first one is of the stream; the fingerprint has 32 bytes. Raises
+        Each body carries the command's id, the first one is of the stream; the fingerprint has 32 bytes. The other
+        streams in ``basis`` must stand at those versions, or it is a version conflict. Raises
         :class:`WriterBusy` when the queue is full, ``ValueError`` for more than ``COMMIT_BYTES_MAX``,
         :class:`WriteFailed` when the database went away, and ``psycopg.Error`` when it refuses the entries.
         """
         if (size := sum(map(len, bodies))) > COMMIT_BYTES_MAX:
             raise ValueError(f"one command may enter {COMMIT_BYTES_MAX} bytes, not {size}; split it")
-        commit = Commit(command_id, fingerprint, stream_id, bodies, size, SimpleQueue())
+        commit = Commit(command_id, fingerprint, stream_id, bodies, basis, size, SimpleQueue())
         # Without the lock a commit could slip in behind the word to close, and never be answered.
         with self._door:
             if self._closing or self._arriving.qsize() >= QUEUE_MAX:
@@ -123,8 +133,9 @@ class Writer:
             commit = self._next(wait=not page and not held)
             if commit is None:
                 break
-            # The append function takes one command for a stream in a call, and each command once.
-            if commit.stream_id in taken or commit.command_id in taken:
+            # The append function takes one command for a stream in a call, and each command once; what a commit is
+            # based on it looks up as it stood before the call.
+            if commit.stream_id in taken or commit.command_id in taken or not taken.isdisjoint(commit.basis):
                 held.append(commit)
             else:
                 taken |= {commit.stream_id, commit.command_id}
@@ -162,11 +173,17 @@ class Writer:
     def _append(self, page: list[Commit]) -> dict[UUID, Answer]:
         entries = b"[" + b",".join([body for commit in page for body in commit.bodies]) + b"]"
         fingerprints = b"".join([commit.fingerprint * len(commit.bodies) for commit in page])
+        basis = [
+            {"command_id": commit.command_id, "stream_id": stream_id, "stream_version": version}
+            for commit in page
+            for stream_id, version in commit.basis.items()
+        ]
+        asked = (entries.decode(), fingerprints, canonical.encode(basis).decode())
         for attempt in range(RETRIES_MAX + 1):
             try:
                 if self._connection.closed:
                     self._connection = connect(self._url, Duty.API)
-                rows = self._connection.execute(APPEND, (entries.decode(), fingerprints), prepare=True).fetchall()
+                rows = self._connection.execute(APPEND, asked, prepare=True).fetchall()
                 return {row[0]: Answer(*row[1:]) for row in rows}
             except (psycopg.OperationalError, DatabaseUnavailable):
                 if not self._connection.closed:

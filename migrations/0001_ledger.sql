@@ -124,11 +124,12 @@ COMMENT ON FUNCTION ledger.take_head IS
     'Locks the head until the transaction ends; gives the last position and the ledger time for the next entries.';
 
 -- Enters commands: the entries of all of them as one JSON array of canonical bodies (without position and time), the
--- entries of a command next to one another, and for each entry its command's fingerprint of 32 bytes.
+-- entries of a command next to one another, and for each entry its command's fingerprint of 32 bytes. The basis says
+-- which other streams a command was decided on, at which versions: [{"command_id", "stream_id", "stream_version"}, …].
 -- A stream takes the entries of one command in a call. Each command is answered on its own: accepted, done (entered
 -- before, with the first answer), key_conflict or version_conflict.
 -- The settings keep the plan on the indexes, however small or large the tables were when it was made.
-CREATE FUNCTION ledger.append(entries json, fingerprints bytea)
+CREATE FUNCTION ledger.append(entries json, fingerprints bytea, basis json)
     RETURNS TABLE (command_id uuid, outcome text, stream_id uuid, first_position bigint, last_position bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
@@ -139,7 +140,13 @@ DECLARE
     stamp text := to_char(head.recorded_at AT TIME ZONE 'UTC', ',"\"YYYY-MM-DD"T"HH24:MI:SS.US"Z\","');
 BEGIN
     RETURN QUERY
-    WITH asked AS (
+    WITH overtaken AS MATERIALIZED (
+        SELECT DISTINCT command_id
+          FROM json_to_recordset(basis) AS read (command_id uuid, stream_id uuid, stream_version int)
+         WHERE stream_version <> coalesce(
+                   (SELECT last.stream_version FROM ledger.entries last WHERE last.stream_id = read.stream_id
+                     ORDER BY last.stream_version DESC LIMIT 1), 0)
+    ), asked AS (
         SELECT *, substring(fingerprints FROM (32 * n - 31)::int FOR 32) AS fingerprint
           FROM ROWS FROM (
                    json_array_elements(entries),
@@ -154,7 +161,8 @@ BEGIN
         SELECT *, stream_version <> row_number() OVER stream + coalesce(
                       (SELECT last.stream_version FROM ledger.entries last WHERE last.stream_id = asked.stream_id
                         ORDER BY last.stream_version DESC LIMIT 1), 0)
-                  OR command_id <> first_value(command_id) OVER stream AS stale
+                  OR command_id <> first_value(command_id) OVER stream
+                  OR EXISTS (SELECT FROM overtaken WHERE overtaken.command_id = asked.command_id) AS stale
           FROM asked WINDOW stream AS (PARTITION BY stream_id ORDER BY n)
     ), judged AS (
         SELECT checked.*, done.stream_id AS first_stream, done.first_position, done.last_position,
