@@ -1,6 +1,7 @@
 """What commands are decided on: histories, read once and kept, and the promise that they still stand as read."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
@@ -24,7 +25,7 @@ class Histories:
     def __init__(self, read: Callable[[UUID], History]) -> None:
         """Read through ``read`` what is not kept."""
         self._read = read
-        self._kept: dict[UUID, History] = {}
+        self._kept: OrderedDict[UUID, History] = OrderedDict()
         self._lock = threading.Lock()
 
     def kept(self, stream_id: UUID) -> History | None:
@@ -44,7 +45,7 @@ class Histories:
             if len(history) <= ENTRIES_KEPT_MAX:
                 self._kept[stream_id] = history
             if len(self._kept) > STREAMS_KEPT_MAX:
-                del self._kept[next(iter(self._kept))]
+                self._kept.popitem(last=False)
 
     def forget(self, streams: Iterable[UUID]) -> None:
         """Keep those histories no longer."""

@@ -21,6 +21,7 @@ from .vault import personal_fields
 
 POSITION_MAX = 2**63 - 1
 """Why: the largest number a position's column holds."""
+NUL_SEEMS = rb"\u0000"
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL character in JSON, and not the six letters that look like one."""
 
@@ -63,7 +64,7 @@ def told(command: Command, given: Given, context: Context) -> bytes:
         refuse("The text holds half a character (a lone surrogate); send valid Unicode.")
     except OverflowError:
         refuse("A number is too large to be kept.")
-    if NUL.search(encoded):
+    if NUL_SEEMS in encoded and NUL.search(encoded):
         refuse("The text holds a NUL character; remove it.")
     return encoded
 
@@ -84,6 +85,7 @@ def _fields(name: str) -> frozenset[str]:
     return frozenset(fields)
 
 
+@cache
 def kind_of(hint: Any) -> type[Any]:
     """The class a parameter takes, whether or not it may be left out."""
     kinds = [part for part in get_args(hint) if isinstance(part, type) and part is not type(None)]

@@ -5,7 +5,6 @@ The associated data are stream, version and field, so a value moved to another p
 """
 
 import hashlib
-import hmac
 import os
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -60,7 +59,7 @@ class Vault:
         if len(master_key) != 32:
             raise VaultError("The master key must have 32 bytes; make one with: openssl rand -base64 32")
         self._pool, self._master, self._master_id = pool, AESGCM(master_key), master_key_id
-        self._fingerprints = hmac.digest(master_key, b"daybook fingerprint", "sha256")
+        self._fingerprints = hashlib.blake2b(master_key, person=b"fingerprint", digest_size=32).digest()
         self._keys: dict[UUID, SubjectKey] = {}
 
     def sealed(self, event: Event) -> dict[str, Any]:
@@ -81,7 +80,7 @@ class Vault:
 
     def fingerprint(self, told: bytes) -> bytes:
         """A digest of 32 bytes by which input is known again; keyed, as input holds personal text one could guess."""
-        return hmac.digest(self._fingerprints, told, "sha256")
+        return hashlib.blake2b(told, key=self._fingerprints, digest_size=32).digest()
 
     def mark(self, event: Event) -> bytes:
         """A digest of an event's personal fields that no one can compute, or guess texts by, without the key."""

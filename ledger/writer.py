@@ -29,16 +29,13 @@ doubled at each retry."""
 COMMIT_BYTES_MAX = 32 * 2**20
 """Why: far above any real command, and far below what PostgreSQL takes in one value."""
 
-APPEND = (
-    "SELECT command_id, outcome, stream_id, first_position, last_position FROM ledger.append(%s::json, %b, %s::json)"
-)
+APPEND = "SELECT outcome, first_position, last_position FROM ledger.append(%s::json, %b, %s::json)"
 
 
 class Answer(NamedTuple):
     """What became of a commit: ``accepted``, ``done`` (before), ``key_conflict`` or ``version_conflict``."""
 
     outcome: str
-    stream_id: UUID
     first: int | None
     last: int | None
 
@@ -167,10 +164,10 @@ class Writer:
             for commit in page:
                 self._write_page([commit])
         else:
-            for commit in page:
-                commit.reply.put(answers[commit.command_id])
+            for commit, answer in zip(page, answers, strict=True):
+                commit.reply.put(answer)
 
-    def _append(self, page: list[Commit]) -> dict[UUID, Answer]:
+    def _append(self, page: list[Commit]) -> list[Answer]:
         entries = b"[" + b",".join([body for commit in page for body in commit.bodies]) + b"]"
         fingerprints = b"".join([commit.fingerprint * len(commit.bodies) for commit in page])
         basis = [
@@ -184,7 +181,7 @@ class Writer:
                 if self._connection.closed:
                     self._connection = connect(self._url, Duty.API)
                 rows = self._connection.execute(APPEND, asked, prepare=True).fetchall()
-                return {row[0]: Answer(*row[1:]) for row in rows}
+                return [Answer(*row) for row in rows]
             except (psycopg.OperationalError, DatabaseUnavailable):
                 if not self._connection.closed:
                     raise

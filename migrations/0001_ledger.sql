@@ -126,11 +126,11 @@ COMMENT ON FUNCTION ledger.take_head IS
 -- Enters commands: the entries of all of them as one JSON array of canonical bodies (without position and time), the
 -- entries of a command next to one another, and for each entry its command's fingerprint of 32 bytes. The basis says
 -- which other streams a command was decided on, at which versions: [{"command_id", "stream_id", "stream_version"}, …].
--- A stream takes the entries of one command in a call. Each command is answered on its own: accepted, done (entered
--- before, with the first answer), key_conflict or version_conflict.
+-- A stream takes the entries of one command in a call. Each command is answered on its own, in the order asked:
+-- accepted, done (entered before, with the first answer), key_conflict or version_conflict.
 -- The settings keep the plan on the indexes, however small or large the tables were when it was made.
 CREATE FUNCTION ledger.append(entries json, fingerprints bytea, basis json)
-    RETURNS TABLE (command_id uuid, outcome text, stream_id uuid, first_position bigint, last_position bigint)
+    RETURNS TABLE (outcome text, first_position bigint, last_position bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
     SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
@@ -165,7 +165,7 @@ BEGIN
                   OR EXISTS (SELECT FROM overtaken WHERE overtaken.command_id = asked.command_id) AS stale
           FROM asked WINDOW stream AS (PARTITION BY stream_id ORDER BY n)
     ), judged AS (
-        SELECT checked.*, done.stream_id AS first_stream, done.first_position, done.last_position,
+        SELECT checked.*, done.first_position, done.last_position,
                CASE WHEN done.fingerprint = checked.fingerprint THEN 'done'
                     WHEN done.command_id IS NOT NULL THEN 'key_conflict'
                     WHEN bool_or(stale) OVER (PARTITION BY command_id) THEN 'version_conflict'
@@ -183,17 +183,16 @@ BEGIN
                sha256('\x00'::bytea || convert_to('[' || position || stamp || body || ']', 'UTF8'))
           FROM placed WHERE outcome = 'accepted' ORDER BY n
     ), answered AS MATERIALIZED (
-        SELECT command_id, outcome, fingerprint,
-               coalesce(first_stream, (array_agg(stream_id ORDER BY n))[1]) AS stream_id,
+        SELECT command_id, outcome, fingerprint, min(n) AS n, (array_agg(stream_id ORDER BY n))[1] AS stream_id,
                CASE outcome WHEN 'accepted' THEN min(position) ELSE first_position END AS first_position,
                CASE outcome WHEN 'accepted' THEN max(position) ELSE last_position END AS last_position
-          FROM placed GROUP BY command_id, outcome, fingerprint, first_stream, first_position, last_position
+          FROM placed GROUP BY command_id, outcome, fingerprint, first_position, last_position
     ), kept AS (
         INSERT INTO ledger.commands (command_id, fingerprint, stream_id, first_position, last_position)
         SELECT command_id, fingerprint, stream_id, first_position, last_position
           FROM answered WHERE outcome = 'accepted'
     )
-    SELECT command_id, outcome, stream_id, first_position, last_position FROM answered;
+    SELECT outcome, first_position, last_position FROM answered ORDER BY n;
 END $$;
 
 REVOKE ALL ON FUNCTION ledger.append, ledger.take_head FROM PUBLIC;
