@@ -143,5 +143,6 @@ class Drafter:
 def _plain(message: str) -> str:
     """A validation error in words for someone who looks at a row: the field first, then what is wrong."""
     problem, _, path = message.partition(" - at `$")
+    problem = re.sub(r"Object missing required field (`\w+`)", r"\1 is missing", problem)
     field = re.sub(r"\[(\d+)\]", lambda found: f" {int(found[1]) + 1}", path.strip(".`"))
     return f"{field}: {problem}" if field else problem

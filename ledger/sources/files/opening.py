@@ -65,21 +65,16 @@ def open_rows(
     with raw:
         zipped = raw.peek(2)[:2] == GZIP
         plain = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if zipped else raw
-        size = path.stat().st_size
-
-        def done() -> int:
-            # The last reader closes the file when it has come to the end.
-            return size if raw.closed else raw.tell()
-
         match format:
             case Format.CSV:
                 separator = delimiter or ("\t" if ".tsv" in path.suffixes else ",")
-                yield csv_rows.opened(path.name, plain, done, encoding, separator)
+                with csv_rows.opened(path.name, plain, raw.tell, encoding, separator) as file:
+                    yield file
             case Format.NDJSON:
-                yield ndjson_rows.opened(path.name, plain, done, wanted)
+                yield ndjson_rows.opened(path.name, plain, raw.tell, wanted)
             case Format.PARQUET:
-                with _seekable(path.name, plain, zipped) as file:
-                    yield parquet_rows.opened(path.name, file, size)
+                with _seekable(path.name, plain, zipped) as seekable:
+                    yield parquet_rows.opened(path.name, seekable, path.stat().st_size)
 
 
 @contextmanager
