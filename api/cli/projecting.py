@@ -100,7 +100,13 @@ def rebuild(
     rows(("model", "version", "position"), [(build.model, build.version, build.position) for build in done], json)
 
 
-def status(json: JsonFlag = False) -> None:
+def status(
+    lag_max: Annotated[
+        int | None,
+        typer.Option(min=0, help="Exit with 1 when a read model is not in service, or is further behind than this."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
     """Show the ledger's head and where each read model stands."""
     with database.connect(ready_url(load()), Duty.PROJECTOR) as connection:
         head = connection.execute("SELECT position FROM ledger.head").fetchone()
@@ -117,12 +123,15 @@ def status(json: JsonFlag = False) -> None:
     columns = ("model", "version", "state", "position", "lag", "quarantined")
     if json:
         as_json({"head": head[0], "models": [dict(zip(columns, line, strict=True)) for line in lines]})
-        return
-    out.print(f"The ledger's head is at {head[0]:,}.".replace(",", " "))
-    rows(columns, lines, json)
-    for name, _, state, *_ in lines:
-        if state != "serving":
-            out.print(f"{name} is {state} ({definition(models()[name])}) Run: daybook project")
+    else:
+        out.print(f"The ledger's head is at {head[0]:,}.".replace(",", " "))
+        rows(columns, lines, json)
+        for name, _, state, *_ in lines:
+            if state != "serving":
+                out.print(f"{name} is {state} ({definition(models()[name])}) Run: daybook project")
+    late = [name for name, _, state, _, lag, _ in lines if state != "serving" or lag > (lag_max or 0)]
+    if lag_max is not None and late:
+        fail(f"Not in step: {', '.join(late)}; is daybook project running?")
 
 
 def review_tiers(
