@@ -200,9 +200,11 @@ def _time(value: Value, table: Table, key: str) -> Callable[[str], datetime]:
     form = value.format
     try:
         zone = ZoneInfo(value.timezone) if value.timezone else UTC
-        if form is not None:
-            datetime.strptime(datetime.now(UTC).strftime(form), form)  # noqa: DTZ007
-    except (OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError):
+        table.wrong(key, f"there is no time zone {value.timezone!r}; Europe/London is one.")
+    try:
+        datetime.strptime(datetime.now(UTC).strftime(form or ""), form or "")  # noqa: DTZ007
+    except ValueError as error:
         table.wrong(key, f"{error}.")
 
     # Rows of one day often share their times, and reading one takes longer than all the rest of the row.
