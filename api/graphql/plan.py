@@ -1,0 +1,194 @@
+"""Plans a selection over read models as one SQL statement and the shaping of its one answer.
+
+However deep a selection goes, from a page of customers to each one's latest cases and their histories, it is one
+statement: relations become subqueries that give JSON. So there is nothing to batch, and no row asks the database again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
+from typing import Any, NamedTuple
+
+from graphql import FieldNode, GraphQLField, GraphQLObjectType, get_named_type
+from psycopg import sql
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+from domain.vocabulary import Role
+from projections.engine.table import table
+
+from . import access, shape
+from .books import Book, Relation, books, fields, relations
+from .names import camel
+from .pages import Page
+from .paging import Slice, ways
+from .paths import choose, filters
+from .selection import Arguments, Later, Scope, Variables, selected
+from .shape import Part, Shape
+
+TOTAL_MAX = 10_000
+"""Why: beyond it a reader wants to know that there are many, and counting on would cost more than the page."""
+
+KEY = "key"
+"""The parameter that holds the key of the row asked for."""
+
+Where = Callable[[Identifier], Composable]
+
+
+class Plan(NamedTuple):
+    """One statement that answers one field, and how its answer is shaped."""
+
+    statement: str
+    bindings: Mapping[str, Later]
+    shape: Shape
+    models: frozenset[str]
+    """The read models it reads."""
+
+    def parameters(self, variables: Variables) -> dict[str, Any]:
+        """The statement's parameters for the variables of a request."""
+        return {name: value(variables) for name, value in self.bindings.items()}
+
+
+class Row:
+    """What one row of a statement gives: columns and subqueries, each once, by place."""
+
+    def __init__(self, alias: Identifier) -> None:
+        """Start a row of the table known as ``alias``."""
+        self.alias = alias
+        self._places: dict[object, int] = {}
+        self._parts: list[Composable] = []
+
+    def place(self, name: object, part: Composable) -> int:
+        """The place of a part, known by its name; added when it is new."""
+        if name not in self._places:
+            self._places[name] = len(self._parts)
+            self._parts.append(part)
+        return self._places[name]
+
+    def column(self, column: str) -> int:
+        """The place of a column."""
+        return self.place(column, SQL("{}.{}").format(self.alias, Identifier(column)))
+
+    def json(self) -> Composable:
+        """The row as a JSON array."""
+        return SQL("json_build_array({})").format(SQL(", ").join(self._parts))
+
+
+class Planner:
+    """Plans one field for a viewer's role; refuses ``FORBIDDEN``, ``BAD_FILTER``, ``BAD_PAGE`` and ``BAD_CURSOR``."""
+
+    def __init__(self, scope: Scope, role: Role) -> None:
+        """Plan in ``scope`` for ``role``."""
+        self._scope, self._role = scope, role
+        self._bindings: dict[str, Later] = {}
+        self._models: set[str] = set()
+        self._aliases = count()
+
+    def one(self, name: str, field: GraphQLField, nodes: Iterable[FieldNode]) -> Plan:
+        """Plan for the row of a book whose key is given as the parameter ``KEY``."""
+        book = books()[name]
+        key = sql.Placeholder(KEY)
+        statement, shaped = self._row(book, field, nodes, lambda alias: self._equal(alias, book.key, key))
+        return self._plan(statement, shaped)
+
+    def many(self, name: str, field: GraphQLField, nodes: list[FieldNode]) -> Plan:
+        """Plan for a page of a book."""
+        statement, shaped = self._page(books()[name], field, nodes, None)
+        return self._plan(statement, shaped)
+
+    def _plan(self, statement: Composable, shaped: Shape) -> Plan:
+        text = SQL("SELECT ({})::text").format(statement).as_string()
+        return Plan(text, self._bindings, shaped, frozenset(self._models))
+
+    def _bind(self, value: Later) -> Composable:
+        name = f"p{len(self._bindings)}"
+        self._bindings[name] = value
+        return sql.Placeholder(name)
+
+    def _equal(self, alias: Identifier, column: str, to: Composable) -> Composable:
+        return SQL("{}.{} = {}").format(alias, Identifier(column), to)
+
+    def _enter(self, book: Book) -> Identifier:
+        access.refuse_unless(self._role, book.readers, f"read {book.many}")
+        self._models.add(book.name)
+        return Identifier(f"t{next(self._aliases)}")
+
+    def _row(
+        self, book: Book, field: GraphQLField, nodes: Iterable[FieldNode], where: Where
+    ) -> tuple[Composable, Shape]:
+        row = Row(self._enter(book))
+        shaped = self._object(book, get_named_type(field.type), nodes, row)  # type: ignore[arg-type]
+        statement = SQL("SELECT {} FROM {} {} WHERE {}").format(
+            row.json(), table(book.name), row.alias, where(row.alias)
+        )
+        return statement, shaped
+
+    def _object(self, book: Book, type_: GraphQLObjectType, nodes: Iterable[FieldNode], row: Row) -> Shape:
+        """Place what is selected of a row into the statement's row, and shape it from there."""
+        columns, related = fields(book.name), relations(book.name)
+        parts: list[Part] = []
+        for chosen in selected(nodes, self._scope):
+            if chosen.name == "__typename":
+                parts.append(shape.constant(chosen, book.title))
+            elif told := columns.get(chosen.name):
+                place = self._payload(row) if chosen.name == "data" else row.column(told.field)
+                parts.append(Part(chosen.key, place, shape.leaf(told, chosen, self._scope)))
+            else:
+                relation = related[chosen.name]
+                found, shaped = self._related(relation, type_.fields[chosen.name], chosen.nodes, row)
+                parts.append(Part(chosen.key, row.place(("relation", chosen.key), SQL("({})").format(found)), shaped))
+        return shape.record(parts)
+
+    def _payload(self, row: Row) -> int:
+        """The place of an entry's own fields with its type, which tells the personal ones among them."""
+        return row.place("data", SQL("json_build_array({0}.type, {0}.data)").format(row.alias))
+
+    def _related(
+        self, relation: Relation, field: GraphQLField, nodes: list[FieldNode], row: Row
+    ) -> tuple[Composable, Shape]:
+        book = books()[relation.model]
+        local = SQL("{}.{}").format(row.alias, Identifier(relation.local))
+        if relation.many:
+            return self._page(book, field, nodes, (relation.column, local))
+        return self._row(book, field, nodes, lambda alias: self._equal(alias, relation.column, local))
+
+    def _page(
+        self, book: Book, field: GraphQLField, nodes: list[FieldNode], fixed: tuple[str, Composable] | None
+    ) -> tuple[Composable, Shape]:
+        """A page of a book, of all its rows or of those where the ``fixed`` column has that value."""
+        arguments = Arguments(field, nodes[0], self._scope)
+        row = Row(self._enter(book))
+        given = {column: arguments.later(camel(column)) for column in filters(book.model)}
+        held = {column: self._bind(value) for column, value in given.items() if value}
+        if fixed:
+            held[fixed[0]] = fixed[1]
+        path = choose(book.model, list(held), arguments.now("orderBy"))
+        cut = Slice.of(book.model, path, arguments)
+        conditions = [self._equal(row.alias, column, value) for column, value in held.items()]
+        conditions += cut.within(row.alias, self._bind)
+        page = Page(cut, row, self._scope, lambda type_, places: self._object(book, type_, places, row))
+        shaped = page.shape(field, nodes)
+        rows = self._rows(book, row, cut, conditions)
+        total = self._total(book, row.alias, conditions) if page.counted else SQL("NULL")
+        return SQL("SELECT json_build_array(({}), {})").format(rows, total), shaped
+
+    def _rows(self, book: Book, row: Row, cut: Slice, conditions: list[Composable]) -> Composable:
+        order, limit = cut.order_by(row.alias), Literal(cut.size + 1)
+        sources = [
+            SQL("SELECT {}.* FROM {} {} {} ORDER BY {} LIMIT {}").format(
+                row.alias, table(book.name), row.alias, _where([*conditions, *way]), order, limit
+            )
+            for way in ways(cut, row.alias, self._bind)
+        ]
+        # Where a page may cross from rows with a value to rows without, each side is read by its own index range.
+        source = SQL(" UNION ALL ").join(SQL("({})").format(source) for source in sources)
+        return SQL(
+            "SELECT coalesce(json_agg(page.j), '[]') FROM (SELECT {} AS j FROM ({}) {} ORDER BY {} LIMIT {}) page"
+        ).format(row.json(), source, row.alias, order, limit)
+
+    def _total(self, book: Book, alias: Identifier, conditions: list[Composable]) -> Composable:
+        return SQL("(SELECT count(*) FROM (SELECT FROM {} {} {} LIMIT {}) counted)").format(
+            table(book.name), alias, _where(conditions), Literal(TOTAL_MAX)
+        )
+
+
+def _where(conditions: list[Composable]) -> Composable:
+    return SQL("WHERE {}").format(SQL(" AND ").join(conditions)) if conditions else SQL("")

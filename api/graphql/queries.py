@@ -1,0 +1,78 @@
+"""The queries over read models: one row by its key, and a page of rows, for each of them."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import strawberry
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
+
+from projections.engine.model import columns
+
+from .books import Book, books, fields
+from .execution import Context
+from .rows import argument, page_arguments, page_type, row_type
+from .scalars import Long
+from .types import annotation
+
+Resolve = Callable[..., Awaitable[Any]]
+
+AT_LEAST = "Wait, for a few seconds at most, until what is read stands at this position; else the error STALE."
+
+
+def query(
+    name: str,
+    shown: Any,
+    doc: str,
+    arguments: Sequence[StrawberryArgument],
+    resolve: Resolve,
+    *,
+    cost: int | None = None,
+) -> StrawberryField:
+    """A field of the query type, answered by ``resolve(context, info, **arguments)``; each takes ``atLeast``."""
+
+    async def resolver(info: strawberry.Info, **given: Any) -> Any:
+        return await resolve(info.context, info._raw_info, **given)
+
+    taken = [*arguments, argument("at_least", Long | None, AT_LEAST)]
+    parameters = [inspect.Parameter("info", inspect.Parameter.KEYWORD_ONLY, annotation=strawberry.Info)]
+    parameters += [
+        inspect.Parameter(each.python_name, inspect.Parameter.KEYWORD_ONLY, annotation=Any) for each in taken
+    ]
+    resolver.__signature__ = inspect.Signature(parameters, return_annotation=shown)  # type: ignore[attr-defined]
+    field = strawberry.field(resolver, name=name, description=doc, metadata={} if cost is None else {"cost": cost})
+    field.python_name, field.arguments = name, taken
+    return field
+
+
+def page_query(book: Book) -> StrawberryField:
+    """The query for a page of a book."""
+
+    async def resolve(context: Context, info: Any, at_least: int | None = None, **_: Any) -> Any:
+        # What else is given is read from the operation itself, where it shapes the statement.
+        return await context.page(info, book.name, at_least)
+
+    return query(book.many, page_type(book.name), f"A page of rows. {book.doc}", page_arguments(book.name), resolve)
+
+
+def row_query(book: Book, name: str) -> StrawberryField:
+    """The query for one row of a book."""
+
+    async def resolve(context: Context, info: Any, key: Any, at_least: int | None = None) -> Any:
+        return await context.row(info, book.name, key, at_least)
+
+    shown = next(field for field, told in fields(book.name).items() if told.field == book.key)
+    key = argument("key", annotation(columns(book.model)[book.key]), "Its key.")
+    key.graphql_name = shown
+    return query(name, row_type(book.name) | None, f"One row by its key. {book.doc}", [key], resolve)
+
+
+def book_queries() -> list[StrawberryField]:
+    """The queries over all read models."""
+    found = []
+    for book in books().values():
+        if book.one:
+            found.append(row_query(book, book.one))
+        found.append(page_query(book))
+    return found
