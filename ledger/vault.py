@@ -7,12 +7,13 @@ The associated data are stream, version and field, so a value moved to another p
 import hashlib
 import os
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple, get_type_hints
 from uuid import UUID
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg import Connection
@@ -23,8 +24,27 @@ from domain.event import Event, marked, payload_fields
 PREFIX = "s1."
 HEAD = struct.Struct(">16s16sI")
 NONCE = 12
+TAG = 16
 KEYS_CACHED_MAX = 50_000
-"""Why: some 20 MB of key objects; beyond it the oldest are read again from the database."""
+"""Why: some 20 MB of key objects; beyond it they are forgotten, and read again from the database as needed."""
+
+EXISTING = (
+    "SELECT subject_id, wrapped FROM vault.keys WHERE wrapped IS NOT NULL"
+    " AND subject_id IN (SELECT value::uuid FROM json_array_elements_text(%s::json))"
+)
+ERASED = (
+    "SELECT subject_id FROM vault.keys WHERE wrapped IS NULL"
+    " AND subject_id IN (SELECT value::uuid FROM json_array_elements_text(%s::json))"
+)
+# In one order everywhere, so that two who make the same keys never wait for each other.
+PROVIDE = (
+    "WITH made AS (INSERT INTO vault.keys (subject_id, wrapped, master_key_id)"
+    " SELECT subject_id, decode(wrapped, 'base64'), %(master)s"
+    " FROM json_to_recordset(%(fresh)s::json) AS fresh (subject_id uuid, wrapped text) ORDER BY subject_id"
+    " ON CONFLICT DO NOTHING RETURNING subject_id, wrapped)"
+    " SELECT subject_id, wrapped FROM made UNION ALL SELECT subject_id, wrapped FROM vault.keys"
+    " WHERE wrapped IS NOT NULL AND subject_id IN (SELECT value::uuid FROM json_array_elements_text(%(asked)s::json))"
+)
 
 
 class VaultError(Exception):
@@ -76,7 +96,7 @@ class Vault:
         head = HEAD.pack(subject.bytes, event.stream_id.bytes, event.stream_version)
         nonce = os.urandom(NONCE)
         box = key.seal.encrypt(nonce, text.encode(), head[16:] + field.encode())
-        return PREFIX + urlsafe_b64encode(head + nonce + box).decode()
+        return _packed(head + nonce + box)
 
     def fingerprint(self, told: bytes) -> bytes:
         """A digest of 32 bytes by which input is known again; keyed, as input holds personal text one could guess."""
@@ -107,10 +127,7 @@ class Vault:
     def erased(self, subjects: Iterable[UUID]) -> set[UUID]:
         """Those of the subjects whose key was destroyed, so that nothing can be recorded in their name."""
         with self._pool.connection() as connection:
-            rows = connection.execute(
-                "SELECT subject_id FROM vault.keys WHERE subject_id = ANY(%s) AND wrapped IS NULL", (list(subjects),)
-            ).fetchall()
-        return {subject for (subject,) in rows}
+            return {subject for (subject,) in connection.execute(ERASED, (_json(list(subjects)),))}
 
     def provide(self, subjects: Iterable[UUID]) -> dict[UUID, SubjectKey]:
         """The keys of the subjects; makes and keeps those that are missing.
@@ -118,37 +135,35 @@ class Vault:
         Raises :class:`VaultError` for a subject whose key was destroyed.
         """
         wanted = set(subjects)
-        found = self._existing(wanted)
-        if missing := [subject for subject in wanted if subject not in found]:
-            wrapped = [self._wrap(subject, AESGCM.generate_key(256)) for subject in missing]
+        if unknown := {subject for subject in wanted if subject not in self._keys}:
+            fresh = [{"subject_id": subject, "wrapped": self._fresh_key(subject)} for subject in unknown]
+            params = {"master": self._master_id, "fresh": _json(fresh), "asked": _json(list(unknown))}
             with self._pool.connection() as connection:
-                connection.cursor().executemany(
-                    "INSERT INTO vault.keys (subject_id, wrapped, master_key_id) VALUES (%s, %s, %s)"
-                    " ON CONFLICT DO NOTHING",
-                    [(subject, box, self._master_id) for subject, box in zip(missing, wrapped, strict=True)],
-                )
-            found |= self._existing(set(missing))
-        if gone := [subject for subject in wanted if subject not in found]:
-            raise VaultError(f"The subject {gone[0]} was erased; nothing more can be recorded in their name.")
+                self._keep(connection.execute(PROVIDE, params))
+        # One that another process made at the same moment was not yet to be seen.
+        found = self._existing(wanted)
+        if gone := wanted - found.keys():
+            raise VaultError(f"The subject {min(gone)} was erased; nothing more can be recorded in their name.")
         return found
 
     def _existing(self, subjects: set[UUID]) -> dict[UUID, SubjectKey]:
-        found = {subject: self._keys[subject] for subject in subjects if subject in self._keys}
-        if unknown := [subject for subject in subjects if subject not in found]:
+        found = {subject: key for subject in subjects if (key := self._keys.get(subject))}
+        if unknown := subjects - found.keys():
             with self._pool.connection() as connection:
-                rows = connection.execute(
-                    "SELECT subject_id, wrapped FROM vault.keys WHERE subject_id = ANY(%s) AND wrapped IS NOT NULL",
-                    (unknown,),
-                ).fetchall()
-            if len(self._keys) + len(rows) > KEYS_CACHED_MAX:
-                self._keys.clear()
-            for subject, wrapped in rows:
-                found[subject] = self._keys[subject] = self._unwrap(subject, bytes(wrapped))
+                found |= self._keep(connection.execute(EXISTING, (_json(list(unknown)),)))
         return found
 
-    def _wrap(self, subject: UUID, key: bytes) -> bytes:
+    def _keep(self, rows: Iterable[tuple[UUID, bytes]]) -> dict[UUID, SubjectKey]:
+        keys = {subject: self._unwrap(subject, wrapped) for subject, wrapped in rows}
+        if len(self._keys) + len(keys) > KEYS_CACHED_MAX:
+            self._keys.clear()
+        self._keys.update(keys)
+        return keys
+
+    def _fresh_key(self, subject: UUID) -> str:
+        """A new key, wrapped, in base64."""
         nonce = os.urandom(NONCE)
-        return nonce + self._master.encrypt(nonce, key, subject.bytes)
+        return b64encode(nonce + self._master.encrypt(nonce, AESGCM.generate_key(256), subject.bytes)).decode()
 
     def _unwrap(self, subject: UUID, wrapped: bytes) -> SubjectKey:
         try:
@@ -160,10 +175,24 @@ class Vault:
         return SubjectKey(AESGCM(raw), hashlib.blake2b(raw, person=b"daybook mark", digest_size=32).digest())
 
 
+def _json(value: object) -> str:
+    """A parameter as JSON: psycopg dumps a long list far slower than PostgreSQL unpacks it."""
+    return msgspec.json.encode(value).decode()
+
+
 def _unpack(sealed: str) -> bytes:
-    if not sealed.startswith(PREFIX):
+    """The parts of a sealed value, in a row; only the one way of writing them that sealing uses is taken."""
+    try:
+        box = b64decode(sealed.removeprefix(PREFIX), altchars=b"-_", validate=True)
+    except ValueError:
+        box = b""
+    if len(box) < HEAD.size + NONCE + TAG or sealed != _packed(box):
         raise VaultError("This is not a sealed value.")
-    return urlsafe_b64decode(sealed[len(PREFIX) :])
+    return box
+
+
+def _packed(box: bytes) -> str:
+    return PREFIX + urlsafe_b64encode(box).decode()
 
 
 def _opened(key: SubjectKey | None, field: str, box: bytes) -> str | None:
