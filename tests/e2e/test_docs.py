@@ -10,42 +10,23 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import pytest
-from markdown_it import MarkdownIt
 
 from api.reference.markdown import anchor
 from api.reference.pages import drift
 from ledger import canonical
+from tests.e2e.documents import Block, blocks
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 COPIED = ("api", "docs", "domain", "ledger", "migrations", "projections", "tests", "pyproject.toml")
 EXECUTED = ("add-an-event.md", "add-a-read-model.md", "add-a-metric.md", "how-it-works.md")
 SHOWN = ("elsewhere", "canonical", "leaf")
-"""Marks of blocks that no shell runs; the last two have a test of their own."""
+"""Marks of blocks that are not executed; the last two have a test of their own."""
 STEP_S = 60
-
-
-class Block(NamedTuple):
-    """A fenced block of a document."""
-
-    language: str
-    mark: str
-    """What follows the language: the path of a file, or one of ``SHOWN``."""
-    text: str
-    line: int
-
-
-def blocks(document: Path) -> Iterator[Block]:
-    for token in MarkdownIt().parse(document.read_text("utf-8")):
-        if token.type == "fence" and token.map:
-            language, _, mark = token.info.partition(" ")
-            yield Block(language, mark, token.content, token.map[0] + 1)
 
 
 def same(shown: str, printed: str) -> bool:
