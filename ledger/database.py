@@ -26,11 +26,17 @@ class Duty(StrEnum):
 
 
 def dsn(url: str, duty: Duty | None) -> str:
-    """The connection string for a duty: in UTC, and under the duty's role; ``None`` keeps the login's own role."""
+    """The connection string for a duty: in UTC, and under the duty's role; ``None`` keeps the login's own role.
+
+    Raises :class:`DatabaseUnavailable` where ``url`` cannot be read.
+    """
     options = "-c timezone=UTC" + (f" -c role={duty.value}" if duty else "")
-    return conninfo.make_conninfo(
-        url, options=options, application_name=f"daybook {duty.name.lower() if duty else 'admin'}"
-    )
+    name = f"daybook {duty.name.lower() if duty else 'admin'}"
+    try:
+        return conninfo.make_conninfo(url, options=options, application_name=name, connect_timeout=int(WAIT_S))
+    except psycopg.ProgrammingError:
+        # The error quotes what it cannot read, and that may be the password.
+        raise DatabaseUnavailable("DATABASE_URL is not an address such as postgresql://user@host:5432/name.") from None
 
 
 def connect(url: str, duty: Duty | None = None) -> Connection[Any]:

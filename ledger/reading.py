@@ -8,7 +8,7 @@ import msgspec
 from psycopg import Connection, sql
 
 from domain import catalogue  # noqa: F401  (fills the catalogue of events)
-from domain.event import Event, events, upcast
+from domain.event import ENVELOPE, Event, UnknownSchema, events, upcast
 
 ENVELOPE_SQL = {
     "position": "position",
@@ -45,7 +45,10 @@ def decoder() -> msgspec.json.Decoder[Any]:
 
 
 def decoded(text: str | bytes) -> Event:
-    """The event of one JSON line; an older schema is upcast first."""
+    """The event of one JSON line; an older schema is upcast first.
+
+    Raises :class:`~domain.event.UnknownSchema` for an entry of a newer Daybook.
+    """
     try:
         event: Event = decoder().decode(text)
     except msgspec.ValidationError:
@@ -65,8 +68,11 @@ def decoded_lines(lines: bytes) -> list[Event]:
 def _upcast(text: str | bytes) -> bytes:
     raw = msgspec.json.decode(text)
     name, _, schema = raw.pop("type").rpartition("/")
+    if name not in events():
+        raise UnknownSchema(f"{name} was entered by a newer Daybook; upgrade this one.")
     event = events()[name]
-    return msgspec.json.encode({"type": f"{name}/{event.schema}"} | upcast(event, int(schema), raw))
+    envelope = {field: raw.pop(field) for field in ENVELOPE if field in raw}
+    return msgspec.json.encode({"type": f"{name}/{event.schema}"} | envelope | upcast(event, int(schema), raw))
 
 
 def copy_lines(connection: Connection[Any], query: sql.Composed, params: Sequence[Any] = ()) -> Iterator[bytes]:

@@ -11,7 +11,10 @@ BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', duty);
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
         END;
-        EXECUTE format('GRANT %I TO CURRENT_USER', duty);
+        -- Two databases of a cluster may be shaped at once, and a grant would collide; a superuser needs none.
+        IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER) THEN
+            EXECUTE format('GRANT %I TO CURRENT_USER', duty);
+        END IF;
     END LOOP;
 END $$;
 
@@ -31,7 +34,7 @@ CREATE TABLE ledger.entries (
     schema smallint NOT NULL,
     customer_id uuid,
     case_id uuid,
-    occurred_at timestamptz NOT NULL,
+    occurred_at timestamptz NOT NULL CHECK (isfinite(occurred_at)),
     recorded_at timestamptz NOT NULL,
     actor_kind text NOT NULL CHECK (actor_kind IN ('employee', 'customer', 'bot', 'system', 'import')),
     actor_id text NOT NULL,
@@ -84,6 +87,9 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.entries
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.commands
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+-- Not even a session that plays the replica gets round it.
+ALTER TABLE ledger.entries ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE ledger.commands ENABLE ALWAYS TRIGGER append_only;
 
 -- Whatever way entries come in, they continue the head without a gap, or the statement fails.
 CREATE FUNCTION ledger.keep_dense() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -103,6 +109,10 @@ BEGIN
     END IF;
     IF entered.earliest < head.recorded_at THEN
         RAISE EXCEPTION 'ledger time would run backwards: % after %', entered.earliest, head.recorded_at
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    IF entered.latest > greatest(clock_timestamp(), head.recorded_at) THEN
+        RAISE EXCEPTION 'ledger time would run ahead: % is still to come', entered.latest
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     UPDATE ledger.head SET position = entered.last, recorded_at = entered.latest;
