@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.case import UNANSWERED, Case
+from domain.entry import Entry
 from domain.event import Event, events
 from domain.remedy import Remedy
 from domain.vocabulary import (
@@ -51,6 +52,7 @@ class CaseRegister(
     ReadModel,
     key="case_id",
     version=1,
+    begins=(Case.Opened,),
     indexes=(("customer_id", "opened_at"), ("state", "opened_at", "case_id"), ("opened_at", "case_id")),
 ):
     """One case as it stands."""
@@ -205,10 +207,12 @@ class CaseRegister(
         self.resolved_at = self.closed_at = self.confirmed_at = self.reopen_until = None
         self.closing_basis, self.reopenings, self.state = None, self.reopenings + 1, CaseState.IN_PROGRESS
 
-    @on(*CASE_EVENTS)
+    @on(*CASE_EVENTS, Entry.Voided)
     def moved(self, e: Event) -> None:
         """Note the case's version and when something last happened."""
-        self.version, self.last_at = e.stream_version, max(self.last_at or e.occurred_at, e.occurred_at)
+        # What was voided may also be an entry of a remedy or touchpoint of the case, which have versions of their own.
+        if e.stream_id == self.case_id:
+            self.version, self.last_at = e.stream_version, max(self.last_at or e.occurred_at, e.occurred_at)
 
     @on(Remedy.Offered, Remedy.ApprovalRequested)
     def remedy_came_up(self, e: Remedy.Offered | Remedy.ApprovalRequested) -> None:

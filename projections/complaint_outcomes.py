@@ -9,7 +9,11 @@ from projections.engine.model import ReadModel, on
 
 
 class ComplaintOutcomes(
-    ReadModel, key="case_id", version=1, indexes=(("customer_id", "opened_at"), ("opened_at", "case_id"))
+    ReadModel,
+    key="case_id",
+    version=1,
+    begins=(Case.Opened,),
+    indexes=(("customer_id", "opened_at"), ("opened_at", "case_id")),
 ):
     """The milestones of one case; a complaint where ``kind`` says so."""
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from domain.entry import Entry
 from domain.remedy import Remedy
 from domain.vocabulary import RemedyKind, RemedyState
 from projections.engine.model import ReadModel, on
@@ -13,6 +14,7 @@ class Remedies(
     key="remedy_id",
     by="stream_id",
     version=1,
+    begins=(Remedy.Offered, Remedy.ApprovalRequested),
     indexes=(("customer_id", "remedy_id"), ("case_id", "remedy_id")),
 ):
     """One remedy as it stands."""
@@ -93,6 +95,11 @@ class Remedies(
         """Note that it was taken back."""
         self.reversed_at = e.occurred_at
         self._move(RemedyState.REVERSED, e.stream_version)
+
+    @on(Entry.Voided)
+    def corrected(self, e: Entry.Voided) -> None:
+        """Note the version; the voided entry itself is no longer folded."""
+        self.version = e.stream_version
 
     def _move(self, state: RemedyState, version: int) -> None:
         self.state, self.version = state, version

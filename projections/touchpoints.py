@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from domain.entry import Entry
 from domain.touchpoint import Touchpoint
 from domain.vocabulary import Channel, Direction, Interface
 from projections.engine.model import ReadModel, Sealed, on
@@ -13,6 +14,7 @@ class Touchpoints(
     key="touchpoint_id",
     by="stream_id",
     version=1,
+    begins=(Touchpoint.Recorded,),
     indexes=(("customer_id", "occurred_at"), ("case_id", "occurred_at"), ("occurred_at", "touchpoint_id")),
 ):
     """One contact."""
@@ -49,3 +51,8 @@ class Touchpoints(
     def linked(self, e: Touchpoint.LinkedToCase) -> None:
         """Note the case it was found to belong to."""
         self.case_id, self.version = e.case_id, e.stream_version
+
+    @on(Entry.Voided)
+    def corrected(self, e: Entry.Voided) -> None:
+        """Note the version; the voided entry itself is no longer folded."""
+        self.version = e.stream_version

@@ -24,13 +24,13 @@ from typing import Any, ClassVar, NamedTuple, get_type_hints
 
 import msgspec
 from msgspec import Struct
-from psycopg import Connection
+from psycopg import Connection, errors, sql
 
 from domain.rule import Rule
 
 from . import builds
 from .model import ReadModel
-from .table import postgres_type
+from .table import postgres_type, table
 
 ROWS_MAX = 10_000
 """Why: a metric is a summary; more rows than this are a read model's page."""
@@ -115,6 +115,7 @@ def compute(connection: Connection[Any], metric: type[Metric], given: Mapping[st
     values = msgspec.structs.asdict(parameters(metric, given))
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        _hold(connection, metric)
         position = _position(connection, metric)
         cursor = connection.execute(_typed(metric), values | {"at": at})
         names = [column.name for column in cursor.description or ()]
@@ -130,8 +131,19 @@ def _typed(metric: type[Metric]) -> bytes:
     return re.sub(r"%\((\w+)\)s", lambda found: f"{found[0]}::{postgres_type(hints[found[1]])}", metric.sql).encode()
 
 
-def _position(connection: Connection[Any], metric: type[Metric]) -> int:
-    standing = builds.serving(connection)
+def _hold(connection: Connection[Any], metric: type[Metric]) -> None:
+    """Keep the builds that serve in service until the transaction ends.
+
+    The rows of a build that is swapped in after the snapshot was taken would not all be in the snapshot.
+    """
     for model in metric.reads:
-        NOT_BUILT.refuse_if(model.spec.name not in standing, model=model.spec.name)
+        try:
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table(model.spec.name)))
+        except errors.UndefinedTable:
+            NOT_BUILT.refuse(model=model.spec.name)
+
+
+def _position(connection: Connection[Any], metric: type[Metric]) -> int:
+    """The position of the read model that stands furthest back."""
+    standing = builds.serving(connection)
     return min(standing[model.spec.name].position for model in metric.reads)

@@ -21,9 +21,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from types import CodeType
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_type_hints
 from uuid import UUID
 
@@ -78,6 +79,8 @@ class Spec(NamedTuple):
     """Raised whenever a fold or a column changes, so that the model is built anew."""
     indexes: tuple[tuple[str, ...], ...]
     """Further indexes, each a tuple of columns."""
+    begins: tuple[type[Event], ...]
+    """The events that make a row, where not every one does; the others change a row that is there."""
 
 
 class ModelType(msgspec.StructMeta):
@@ -93,13 +96,18 @@ class ModelType(msgspec.StructMeta):
         by: str = "",
         version: int = 1,
         indexes: Sequence[tuple[str, ...]] = (),
+        begins: Sequence[type[Event]] = (),
     ) -> ModelType:
-        """Create the model; ``by`` is the event field the key is read from, where it has another name."""
+        """Create the model; ``by`` is the event field the key is read from, where it has another name.
+
+        ``begins`` names the events that make a row, where the others only change one that is there: a case whose
+        opening was declared void is no case, whatever else was entered in it.
+        """
         options: dict[str, Any] = {"kw_only": True}
         model: Any = super().__new__(mcls, name, bases, namespace, **options)
         if key:
             title = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-            model.spec = Spec(title, key, by or key, version, tuple(indexes))
+            model.spec = Spec(title, key, by or key, version, tuple(indexes), tuple(begins))
             if _MODELS.setdefault(title, model) is not model:
                 raise TypeError(f"the read model {title} is declared twice")
         return model  # type: ignore[no-any-return]
@@ -126,7 +134,8 @@ def folds(model: type[ReadModel]) -> dict[type[Event], list[Fold]]:
         if declared := getattr(attribute, "folds", None):
             facts, amends = declared
             for fact in events().values() if facts == (Event,) else facts:
-                found.setdefault(fact, []).append(Fold(attribute, amends or model.spec.by, amends is not None))
+                only_amends = amends is not None or (model.spec.begins != () and fact not in model.spec.begins)
+                found.setdefault(fact, []).append(Fold(attribute, amends or model.spec.by, only_amends))
     return found
 
 
@@ -159,8 +168,17 @@ def envelope_needed(model: type[ReadModel]) -> frozenset[str]:
     function outside its class.
     """
     keys = {fold.key for handlers in folds(model).values() for fold in handlers}
-    named = {name for method in vars(model).values() if inspect.isfunction(method) for name in method.__code__.co_names}
+    methods = (method for method in vars(model).values() if inspect.isfunction(method))
+    named = {name for method in methods for name in _names(method.__code__)}
     return frozenset((named | keys | {"position"}) & set(ENVELOPE))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The attribute names in compiled code and in the comprehensions and functions inside it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
 
 
 def fold(model: type[ReadModel], key: Any, entries: Iterable[Event], row: ReadModel | None = None) -> ReadModel | None:

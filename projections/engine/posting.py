@@ -1,6 +1,6 @@
 """Live posting: a batch of entries folded into rows; rows and checkpoint in one transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -14,18 +14,24 @@ from .builds import Build
 from .folding import fold_steps, steps
 from .model import ReadModel, envelope_needed, models
 from .quarantine import Quarantine
+from .refolding import keys_to_refold, refold
 
 BATCH_MAX = 5_000
 """Why: some 4 MB of entries and well under a second of work, so a projector stops and starts quickly."""
+BATCH_BYTES_MAX = 64 * 2**20
+"""Why: PostgreSQL makes no text longer than a gigabyte, and a batch is held in memory several times over."""
 TAIL = (
     "SELECT string_agg(line, E'\\n' ORDER BY position), max(position) FROM"
-    " (SELECT position, {line} AS line FROM ledger.entries WHERE position > %s ORDER BY position LIMIT %s) AS batch"
+    " (SELECT position, line, sum(length(line)) OVER (ORDER BY position) - length(line) AS before FROM"
+    "  (SELECT position, {line} AS line FROM ledger.entries WHERE position > %s ORDER BY position LIMIT %s) AS next"
+    " ) AS batch WHERE before < %s"
 )
 
 
 def read(connection: Connection[Any], after: int, limit: int = BATCH_MAX) -> tuple[list[Event], int]:
     """The next entries after a position, and the position of the last of them; the same position at the head."""
-    row = connection.execute(sql.SQL(TAIL).format(line=line(_needed())), (after, limit)).fetchone()
+    tail = sql.SQL(TAIL).format(line=line(_needed(*models().values())))
+    row = connection.execute(tail, (after, limit, BATCH_BYTES_MAX)).fetchone()
     assert row is not None
     lines, last = row
     return (decoded_lines(lines.encode()), last) if lines else ([], after)
@@ -33,41 +39,107 @@ def read(connection: Connection[Any], after: int, limit: int = BATCH_MAX) -> tup
 
 def post(connection: Connection[Any], model: type[ReadModel], build: Build, entries: Iterable[Event], to: int) -> Build:
     """Post to one build the entries after its position, and move it on to ``to``; in the caller's transaction."""
-    todo = list(steps(model, entries, after=build.position))
-    if todo:
+    fresh = [entry for entry in entries if entry.position > build.position]
+    anew = keys_to_refold(connection, model, fresh)
+    todo = list(steps(model, fresh))
+    if todo or anew:
+        aside = Quarantine(connection, build)
+        todo = [step for step in todo if step.key not in anew and not aside.holds(step.key)]
         # A feed's own row is new with its entry; only rows found by another field can be there already.
         asked = {step.key for step in todo if model.spec.by != "position" or step.fold.amends}
         rows = table.select(connection, model, build.table, asked)
-        fold_steps(connection, model, rows, todo, Quarantine(connection, model, build))
-        table.upsert(connection, model, build.table, list(rows.values()))
+        fold_steps(model, rows, todo, anew)
+        keep(connection, model, build, rows, anew, to, aside, table.upsert)
     builds.advance(connection, build, to)
     return build._replace(position=to)
+
+
+Put = Callable[[Connection[Any], type[ReadModel], str, Iterable[ReadModel]], None]
+
+
+def keep(
+    connection: Connection[Any],
+    model: type[ReadModel],
+    build: Build,
+    rows: dict[Any, ReadModel],
+    anew: Iterable[Any],
+    to: int,
+    aside: Quarantine,
+    put: Put,
+) -> None:
+    """Write the rows to the build's table with ``put``, those of the keys in ``anew`` as folded anew up to ``to``.
+
+    A row that the table cannot hold counts as the failure of the entry that made it so.
+    """
+    gone = []
+
+    def settle(key: Any, check: Callable[[ReadModel], None] = lambda _row: None) -> None:
+        row, failure = refold(connection, model, key, to, check)
+        aside.note(key, failure)
+        rows.pop(key, None)
+        if row is None:
+            gone.append(key)
+        else:
+            rows[key] = row
+
+    def check(row: ReadModel) -> None:
+        table.check(connection, model, build.table, row)
+
+    for key in anew:
+        settle(key)
+    try:
+        with connection.transaction():
+            put(connection, model, build.table, rows.values())
+    except table.UNFIT:
+        for key in [key for key, row in rows.items() if not _fits(check, row)]:
+            settle(key, check)
+        put(connection, model, build.table, rows.values())
+    table.delete(connection, model, build.table, gone)
+
+
+def _fits(check: Callable[[ReadModel], None], row: ReadModel) -> bool:
+    try:
+        check(row)
+    except table.UNFIT:
+        return False
+    return True
 
 
 def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
     """Post the next batch to every build in service, in one transaction; gives how many entries were read.
 
-    Models that stand further back are brought on first. Nothing is posted twice or skipped: the rows and the
-    positions are committed together, and a second projector waits for the first one's transaction.
+    Models that stand further back are brought on first; a build of another version of its model is left as it is,
+    until it is built anew. Nothing is posted twice or skipped: the rows and the positions are committed together, and
+    a second projector waits for the first one's transaction.
     """
-    behind = connection.execute(
-        "SELECT true FROM books.builds, ledger.head WHERE state = 'serving' AND builds.position < head.position"
-    ).fetchone()
-    if not behind:
+    if not _behind(connection):
         return 0
     with connection.transaction():
-        standing = builds.serving(connection, lock=True)
+        standing = ours(builds.serving(connection, lock=True))
+        if not standing:
+            return 0
         after = min(build.position for build in standing.values())
         entries, last = read(connection, after, limit)
-        if last == after:
-            return 0
         for name, build in standing.items():
-            if name in models() and build.position < last:
+            if build.position < last:
                 post(connection, models()[name], build, entries, last)
     return len(entries)
 
 
+def ours(standing: dict[str, Build]) -> dict[str, Build]:
+    """The builds that this process can post to: those of the very version of a model it knows."""
+    known = {name: model.spec.version for name, model in models().items()}
+    return {name: build for name, build in standing.items() if build.version == known.get(name)}
+
+
+def _behind(connection: Connection[Any]) -> bool:
+    """Whether any of our builds stands before the ledger's head; a cheap look, without a lock."""
+    head = connection.execute("SELECT position FROM ledger.head").fetchone()
+    assert head is not None
+    return any(build.position < head[0] for build in ours(builds.serving(connection)).values())
+
+
 @cache
-def _needed() -> frozenset[str]:
-    """The envelope fields that any read model looks at; no others are read."""
-    return frozenset(field for model in models().values() for field in envelope_needed(model))
+def _needed(*every: type[ReadModel]) -> frozenset[str]:
+    """The envelope fields that any of the models looks at; no others are read."""
+    return frozenset(field for model in every for field in envelope_needed(model))

@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from psycopg import Connection, sql
-
-from domain.event import ENVELOPE, Event
-from ledger.reading import decoded, line
+from psycopg import Connection
 
 from .builds import Build
-from .model import ReadModel, envelope_needed, fold, folds
+from .refolding import Failure
+
+ERROR_MAX = 2_000
+"""Why: enough to see what was wrong; an error may quote a whole entry."""
 
 
 class Quarantine:
     """The keys of one build that are set aside."""
 
-    def __init__(self, connection: Connection[Any], model: type[ReadModel], build: Build) -> None:
+    def __init__(self, connection: Connection[Any], build: Build) -> None:
         """Read which keys of ``build`` are set aside."""
-        self._model, self._build = model, build
+        self._connection, self._build = connection, build
         rows = connection.execute("SELECT key FROM books.quarantine WHERE build_id = %s", (build.id,)).fetchall()
         self._keys = {key for (key,) in rows}
 
@@ -24,26 +24,18 @@ class Quarantine:
         """Whether the key is set aside."""
         return bool(self._keys) and str(key) in self._keys
 
-    def set_aside(self, connection: Connection[Any], key: Any, entry: Event, error: Exception) -> ReadModel | None:
-        """Set a key aside from ``entry`` on; gives its row as it was before, as the handler may have changed half."""
-        self._keys.add(str(key))
-        connection.execute(
-            "INSERT INTO books.quarantine (build_id, key, position, error) VALUES (%s, %s, %s, %s)",
-            (self._build.id, str(key), entry.position, f"{type(error).__name__}: {error}"),
-        )
-        return refold(connection, self._model, key, before=entry.position)
-
-
-def refold(
-    connection: Connection[Any], model: type[ReadModel], key: Any, *, before: int | None = None
-) -> ReadModel | None:
-    """One key's row folded anew from the ledger, from the entries before a position where one is given."""
-    handlers = folds(model)
-    fields = {handler.key for listed in handlers.values() for handler in listed} & set(ENVELOPE)
-    of_key = sql.SQL(" OR ").join(sql.SQL("{} = %(key)s").format(sql.Identifier(field)) for field in sorted(fields))
-    query = sql.SQL(
-        "SELECT {line} FROM ledger.entries WHERE ({of_key}) AND type = ANY(%(types)s)"
-        " AND position < coalesce(%(before)s, 9223372036854775807) ORDER BY position"
-    ).format(line=line(envelope_needed(model)), of_key=of_key)
-    params = {"key": key, "types": [event.type_name for event in handlers], "before": before}
-    return fold(model, key, (decoded(text) for (text,) in connection.execute(query, params)))
+    def note(self, key: Any, failure: Failure | None) -> None:
+        """Set a refolded key aside with what failed, or let it go when nothing does any more."""
+        if failure is not None:
+            self._keys.add(str(key))
+            error = f"{type(failure.error).__name__}: {failure.error}".replace("\0", "")[:ERROR_MAX]
+            self._connection.execute(
+                "INSERT INTO books.quarantine (build_id, key, position, error) VALUES (%s, %s, %s, %s)"
+                " ON CONFLICT (build_id, key) DO UPDATE SET position = excluded.position, error = excluded.error",
+                (self._build.id, str(key), failure.position, error),
+            )
+        elif self.holds(key):
+            self._keys.remove(str(key))
+            self._connection.execute(
+                "DELETE FROM books.quarantine WHERE build_id = %s AND key = %s", (self._build.id, str(key))
+            )

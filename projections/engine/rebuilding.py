@@ -13,6 +13,7 @@ from .builds import Build
 from .folding import fold_steps, steps
 from .model import ReadModel, envelope_needed, folds
 from .quarantine import Quarantine
+from .refolding import voided_by
 
 Advance = Callable[[int, int | None], None]
 """Told the position done and the last one."""
@@ -59,11 +60,12 @@ def _load(
     advance: Advance,
 ) -> None:
     rows: dict[Any, ReadModel] = {}
-    quarantine = Quarantine(writer, model, build)
+    anew: set[Any] = set()
+    left_out = voided_by(writer, model, head)
     for entries in _chunks(reader, model, head):
-        fold_steps(writer, model, rows, steps(model, entries), quarantine)
+        fold_steps(model, rows, steps(model, entries), anew, left_out)
         advance(entries[-1].position, head)
-    table.load(writer, build.table, rows.values())
+    posting.keep(writer, model, build, rows, anew, head, Quarantine(writer, build), table.load)
 
 
 def _chunks(reader: Connection[Any], model: type[ReadModel], head: int) -> Iterator[list[Event]]:
@@ -76,11 +78,9 @@ def _chunks(reader: Connection[Any], model: type[ReadModel], head: int) -> Itera
 
 def _catch_up_and_serve(writer: Connection[Any], model: type[ReadModel], build: Build) -> Build:
     """Post what was entered meanwhile; the last of it under the lock that live posting takes, then swap."""
-    while True:
-        entries, last = posting.read(writer, build.position)
-        if len(entries) < posting.BATCH_MAX:
-            break
+    while build.position + posting.BATCH_MAX <= _head(writer):
         with writer.transaction():
+            entries, last = posting.read(writer, build.position)
             build = posting.post(writer, model, build, entries, last)
     with writer.transaction():
         builds.serving(writer, lock=True)

@@ -1,18 +1,22 @@
 """Tables made of read-model declarations, and rows in and out of them as JSON."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
+import psycopg
 from psycopg import Connection, sql
 
 from .model import POSTGRES_TYPES, ReadModel, columns
 
 SCHEMA = "books"
-LOAD_MAX = 20_000
-"""Why: rows sent in one statement; some 10 MB of JSON, far below what PostgreSQL takes in one value."""
+LOAD_BYTES_MAX = 16 * 2**20
+"""Why: rows sent in one statement; far below the gigabyte that PostgreSQL takes in one value, and soon digested."""
+
+UNFIT = (psycopg.DataError, psycopg.IntegrityError, msgspec.MsgspecError, TypeError, ValueError, OverflowError)
+"""What is raised for a row that the table cannot hold, or that could not be read back."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -65,34 +69,65 @@ def index(connection: Connection[Any], model: type[ReadModel], name: str) -> Non
 
 
 @cache
-def _decoder(model: type[ReadModel]) -> msgspec.json.Decoder[ReadModel]:
-    return msgspec.json.Decoder(model)
+def _decoders(model: type[ReadModel]) -> tuple[msgspec.json.Decoder[ReadModel], msgspec.json.Decoder[list[ReadModel]]]:
+    """Decodes one row, and a list of rows, as PostgreSQL writes them."""
+    return msgspec.json.Decoder(model), msgspec.json.Decoder(list[model])  # type: ignore[valid-type]
 
 
-def decode(model: type[ReadModel], text: str) -> ReadModel:
-    """The row of one JSON object, as PostgreSQL writes it."""
-    return _decoder(model).decode(text)
+def _checked(model: type[ReadModel], rows: Iterable[ReadModel]) -> Iterator[str]:
+    """The rows as JSON arrays that are sure to be read back: a fold may have put anything into a column."""
+    _, decoder = _decoders(model)
+    for chunk in _chunks(map(encode, rows)):
+        decoder.decode(chunk)
+        yield chunk.decode()
 
 
-def load(connection: Connection[Any], name: str, rows: Iterable[ReadModel]) -> None:
-    """Add new rows to a build's table."""
+def _chunks(encoded: Iterable[bytes]) -> Iterator[bytes]:
+    chunk: list[bytes] = []
+    size = 0
+    for row in encoded:
+        chunk.append(row)
+        size += len(row)
+        if size >= LOAD_BYTES_MAX:
+            yield b"[" + b",".join(chunk) + b"]"
+            chunk, size = [], 0
+    if chunk:
+        yield b"[" + b",".join(chunk) + b"]"
+
+
+def load(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:
+    """Add new rows to a build's table; raises one of ``UNFIT`` for a row it cannot hold."""
     statement = sql.SQL("INSERT INTO {t} SELECT * FROM json_populate_recordset(NULL::{t}, %s::json)").format(
         t=table(name)
     )
-    for chunk in _chunks(rows):
-        connection.execute(statement, (encode(chunk).decode(),))
+    for chunk in _checked(model, rows):
+        connection.execute(statement, (chunk,))
 
 
-def upsert(connection: Connection[Any], model: type[ReadModel], name: str, rows: Sequence[ReadModel]) -> None:
-    """Put rows into a build's table, in place of those with the same keys."""
+def upsert(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:
+    """Put rows into a build's table, in place of those with the same keys; raises one of ``UNFIT`` as above."""
     others = [column for column in model.__struct_fields__ if column != model.spec.key]
     assignments = [sql.SQL("{c} = excluded.{c}").format(c=sql.Identifier(column)) for column in others]
     statement = sql.SQL(
         "INSERT INTO {t} SELECT * FROM json_populate_recordset(NULL::{t}, %s::json)"
         " ON CONFLICT ({key}) DO UPDATE SET {assignments}"
     ).format(t=table(name), key=sql.Identifier(model.spec.key), assignments=sql.SQL(", ").join(assignments))
-    for chunk in _chunks(rows):
-        connection.execute(statement, (encode(chunk).decode(),))
+    for chunk in _checked(model, rows):
+        connection.execute(statement, (chunk,))
+
+
+def check(connection: Connection[Any], model: type[ReadModel], name: str, row: ReadModel) -> None:
+    """Raise one of ``UNFIT`` when a build's table cannot hold the row."""
+    statement = sql.SQL("SELECT FROM json_populate_recordset(NULL::{t}, %s::json)").format(t=table(name))
+    with connection.transaction():
+        connection.execute(statement, (next(_checked(model, [row])),))
+
+
+def delete(connection: Connection[Any], model: type[ReadModel], name: str, keys: Iterable[Any]) -> None:
+    """Remove the rows of the given keys, where there are any."""
+    if unwanted := list(keys):
+        statement = sql.SQL("DELETE FROM {} WHERE {} = ANY(%s)").format(table(name), sql.Identifier(model.spec.key))
+        connection.execute(statement, (unwanted,))
 
 
 def select(connection: Connection[Any], model: type[ReadModel], name: str, keys: Iterable[Any]) -> dict[Any, ReadModel]:
@@ -103,16 +138,6 @@ def select(connection: Connection[Any], model: type[ReadModel], name: str, keys:
     statement = sql.SQL("SELECT row_to_json(r)::text FROM {} r WHERE r.{} = ANY(%s)").format(
         table(name), sql.Identifier(model.spec.key)
     )
-    rows = (decode(model, text) for (text,) in connection.execute(statement, (wanted,)))
+    decoder, _ = _decoders(model)
+    rows = (decoder.decode(text) for (text,) in connection.execute(statement, (wanted,)))
     return {getattr(row, model.spec.key): row for row in rows}
-
-
-def _chunks(rows: Iterable[ReadModel]) -> Iterable[list[ReadModel]]:
-    chunk: list[ReadModel] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == LOAD_MAX:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

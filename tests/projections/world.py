@@ -1,0 +1,124 @@
+"""A ledger and its read models to be filled, posted, rebuilt and emptied again within milliseconds."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any, Self
+
+import msgspec
+from psycopg import sql
+
+from domain.event import Event
+from ledger import bulk, database
+from ledger.database import Duty
+from ledger.reading import decoded, line
+from ledger.vault import Vault
+from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
+from projections.engine import builds, metric, posting, projector, rebuilding
+from projections.engine.model import ReadModel, fold, models
+from projections.engine.refolding import marks_voids
+from tests.conftest import MASTER_KEY
+
+EMPTY = """
+    DELETE FROM ledger.entries; DELETE FROM ledger.commands;
+    UPDATE ledger.head SET position = 0, recorded_at = '-infinity';
+    DELETE FROM books.quarantine; DELETE FROM books.builds WHERE model <> ALL (%s);
+    UPDATE books.builds SET position = 0"""
+
+
+class World:
+    """One database with its read models; :meth:`wipe` makes it as new."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._open = ExitStack()
+        self.admin = self._open.enter_context(database.connect(url))
+        self.connection = self._open.enter_context(database.connect(url, Duty.PROJECTOR))
+        self.reader = self._open.enter_context(database.connect(url, Duty.PROJECTOR))
+        self.importer = self._open.enter_context(database.connect(url, Duty.IMPORTER))
+        pool = self._open.enter_context(database.pool(url, Duty.IMPORTER, size=2))
+        self.vault = Vault(pool, MASTER_KEY, "test-1")
+        for connection in (self.admin, self.connection, self.importer):
+            connection.execute("SET synchronous_commit = off")
+        # So that the ledger can be emptied between tests, it is not append-only here.
+        self.admin.execute("ALTER TABLE ledger.entries DISABLE TRIGGER append_only")
+        self.admin.execute("ALTER TABLE ledger.commands DISABLE TRIGGER append_only")
+        projector.prepare(url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def wipe(self) -> None:
+        """No entries, and every read model empty and at position 0."""
+        with self.admin.transaction():
+            for name, build in builds.serving(self.admin).items():
+                verb = "DELETE FROM {}" if name in models() else "DROP TABLE {} CASCADE"
+                self.admin.execute(sql.SQL(verb).format(sql.Identifier("books", build.table)))
+            for statement in EMPTY.split(";"):
+                self.admin.execute(statement.encode(), (list(models()),) if "%s" in statement else None)
+
+    def enter(self, events: Sequence[Event]) -> None:
+        """Enter events as an import does."""
+        entered = bulk.enter(self.importer, self.vault, events)
+        assert len(entered.fresh) == len(events)
+
+    def post(self, sizes: Iterable[int] = (1_000_000,)) -> int:
+        """Post in batches of the given sizes; gives how many entries were read."""
+        return sum(posting.catch_up(self.connection, size) for size in sizes)
+
+    def given(self, *events: Event) -> None:
+        """Enter events and post them."""
+        self.enter(events)
+        self.post()
+
+    def rebuild(self, model: type[ReadModel]) -> builds.Build:
+        """Build a model anew."""
+        return rebuilding.rebuild(self.reader, self.connection, model)
+
+    def rows(self, model: type[ReadModel]) -> dict[Any, ReadModel]:
+        """The rows of a model's view, by key."""
+        query = sql.SQL("SELECT row_to_json(r)::text FROM {} r").format(sql.Identifier("books", model.spec.name))
+        rows = [msgspec.json.decode(text, type=model) for (text,) in self.connection.execute(query)]
+        return {getattr(row, model.spec.key): row for row in rows}
+
+    def everything(self) -> dict[str, dict[Any, ReadModel]]:
+        """The rows of every model."""
+        return {name: self.rows(model) for name, model in models().items()}
+
+    def quarantine(self) -> set[tuple[str, str, int, str]]:
+        """What is set aside: model, key, position and error."""
+        query = (
+            "SELECT model, key, q.position, error FROM books.quarantine q JOIN books.builds USING (build_id)"
+            " WHERE state = 'serving'"
+        )
+        return set(self.connection.execute(query).fetchall())
+
+    def positions(self) -> dict[str, int]:
+        """Where each model stands."""
+        return {name: build.position for name, build in builds.serving(self.connection).items()}
+
+    def entries(self) -> list[Event]:
+        """Every entry with its whole envelope, personal text sealed."""
+        query = sql.SQL("SELECT {} FROM ledger.entries ORDER BY position").format(line())
+        return [decoded(text) for (text,) in self.connection.execute(query).fetchall()]
+
+    def compute(self, name: str, at: datetime, **params: Any) -> list[Any]:
+        """The rows of a metric's answer."""
+        return metric.compute(self.connection, metric.metric_named(name), params, at).rows
+
+
+def expected(model: type[ReadModel], entries: Sequence[Event]) -> dict[Any, ReadModel]:
+    """The rows of a model by the law itself: each key's entries that are not void, folded one after the other."""
+    void = set() if marks_voids(model) else {getattr(entry, "voided_position", 0) for entry in entries}
+    valid = [entry for entry in entries if entry.position not in void]
+    keys = {getattr(entry, name, None) for entry in entries for name in (model.spec.by, "voided_position")} - {None}
+    rows = {key: fold(model, key, valid) for key in keys}
+    return {key: as_kept(row) for key, row in rows.items() if row is not None}
+
+
+def as_kept(row: ReadModel) -> ReadModel:
+    """A row as it comes back from its table."""
+    return msgspec.json.decode(msgspec.json.encode(row), type=type(row))
