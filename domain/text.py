@@ -18,10 +18,10 @@ def first_sentence(text: str | None) -> str:
 
 @cache
 def field_docs(cls: type) -> dict[str, str]:
-    """The string literals that stand under the annotated fields of a class, by field, own class first."""
+    """The string literals that stand under the fields of a class or the members of an enumeration, by name."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        if base.__module__ in ("builtins", "typing", "msgspec", "abc"):
+        if base.__module__ in ("builtins", "typing", "msgspec", "abc", "enum"):
             continue
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
@@ -29,10 +29,12 @@ def field_docs(cls: type) -> dict[str, str]:
             continue
         body = tree.body[0].body  # type: ignore[attr-defined]
         for statement, following in itertools.pairwise(body):
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                match following:
-                    case ast.Expr(value=ast.Constant(value=str(text))):
-                        docs[statement.target.id] = first_sentence(text)
+            match statement, following:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    docs[name] = first_sentence(text)
     return docs
 
 

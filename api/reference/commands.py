@@ -1,7 +1,6 @@
 """``commands.md``: every command with what it asks for, records and may refuse."""
 
 from itertools import groupby
-from typing import Any, get_args
 
 from domain.aggregate import Aggregate
 from domain.command import Command, commands
@@ -9,7 +8,9 @@ from domain.event import Event
 from domain.policy import POLICY_STREAMS
 from domain.rule import FORBIDDEN, IDEMPOTENCY_CONFLICT, INVALID_INPUT, NOT_FOUND, OCCURRED_IN_FUTURE, VERSION_CONFLICT
 from domain.text import first_sentence
+from ledger.input import kind_of
 
+from ..graphql.names import camel
 from . import markdown
 from .inspection import recorded, rules_of
 from .markdown import code, codes, link, table
@@ -61,26 +62,14 @@ def _asked(command: Command) -> list[str]:
     """The parameters that the caller names by id, and the entry named by its position."""
     asked = []
     for name, hint in command.parameters.items():
-        kind, optional = _kind(hint)
+        kind = kind_of(hint)
         if kind is Event:
             asked.append("`position` of an entry")
         elif issubclass(kind, Aggregate):
-            asked.append(f"`{name}_id` of a {kind.__name__}" + (", where there is one" if optional else ""))
+            asked.append(f"`{name}_id` of a {kind.__name__}" + ("" if kind is hint else ", where there is one"))
     return asked
 
 
 def _policies(command: Command) -> list[str]:
-    kinds = [_kind(hint)[0] for hint in command.parameters.values()]
+    kinds = map(kind_of, command.parameters.values())
     return [link(kind.type_name, "events.md") + " in force" for kind in kinds if kind in POLICY_STREAMS]
-
-
-def _kind(hint: Any) -> tuple[Any, bool]:
-    """The class a parameter is typed as, and whether it may be missing."""
-    parts = [part for part in get_args(hint) if part is not type(None)]
-    return (parts[0], True) if parts else (hint, False)
-
-
-def camel(name: str) -> str:
-    """A name as GraphQL writes it."""
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))

@@ -7,19 +7,20 @@ import msgspec
 
 from domain.event import ENVELOPE, Event, events, field_doc, input_fields, marked, payload_fields
 from domain.text import first_sentence
+from domain.vocabulary import TEXT_MAX
 
 from . import markdown
 from .inspection import recorded_by
 from .markdown import code, link, table
 from .types import shown
 
-INTRODUCTION = """
+INTRODUCTION = f"""
 Every event that can be entered, by aggregate. The heading is the stored name. Fields are named as they are stored and
 as a mapping for import names them; GraphQL writes `dueAt` for `due_at`.
 
 *Given* says where a value comes from: the caller must give a *required* field and may give an *optional* one; a
-*decided* field is filled in by the command. A *personal* field is sealed with the subject's own key before it is
-stored.
+*decided* field is filled in by the command. A *personal* field, of at most {TEXT_MAX} characters, is sealed with the
+subject's own key before it is stored.
 
 [events.schema.json](events.schema.json) says the same as JSON Schema, with one definition for each event.
 """

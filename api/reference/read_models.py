@@ -1,6 +1,6 @@
 """``read-models.md``: every read model with its columns."""
 
-from domain.event import events
+from domain.event import Event, events, field_doc, marked
 from projections.engine.model import ReadModel, column_doc, columns, definition, folds, models
 from projections.engine.table import optional, postgres_type
 
@@ -10,7 +10,8 @@ from .types import shown, words
 
 INTRODUCTION = """
 What is posted from the entries. A read model is a view of the schema `books`, a GraphQL type and a paged connection.
-It can be dropped and built anew at any time with `daybook rebuild NAME`.
+It can be built anew at any time with `daybook rebuild NAME`. A *sealed* column holds ciphertext; GraphQL opens it for
+roles that may see it.
 """
 
 
@@ -42,5 +43,13 @@ def _columns(model: type[ReadModel]) -> str:
     rows = []
     for column, hint in columns(model).items():
         kind = code(postgres_type(hint)) + (f" {shown(hint)}" if any(words(hint)) else "")
-        rows.append((code(column), kind, "" if optional(hint)[1] else "never null", column_doc(model, column)))
+        marks = ["may be null" if optional(hint)[1] else "", "sealed" if marked(hint, "sealed") else ""]
+        rows.append((code(column), kind, ", ".join(filter(None, marks)), _meaning(model, column)))
     return table(("column", "type", "", "meaning"), rows)
+
+
+def _meaning(model: type[ReadModel], column: str) -> str:
+    """What the declarations say of a column; of a key that says nothing itself, where it comes from."""
+    if column == model.spec.key:
+        return column_doc(model, column) or field_doc(Event, model.spec.by)
+    return column_doc(model, column)

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any, get_type_hints
 
 from domain.event import events
-from domain.text import described, first_sentence
+from domain.text import described, field_docs, first_sentence
 from projections.engine.metric import metrics
 from projections.engine.model import models
 
@@ -37,7 +37,10 @@ def _used() -> Iterator[type[Any]]:
 
 def _body(word: type[Any]) -> str:
     if issubclass(word, Enum):
-        return ", ".join(code(member.value) for member in word)
+        docs = field_docs(word)
+        plain = ", ".join(code(member.value) for member in word if member.name not in docs)
+        told = [f"- {code(member.value)}: {docs[member.name]}" for member in word if member.name in docs]
+        return "\n\n".join(filter(None, (plain, "\n".join(told))))
     hints = get_type_hints(word, include_extras=True)
     rows = [(code(field), shown(hints[field]), described(word, field)) for field in word.__struct_fields__]
     return table(("field", "type", "meaning"), rows)

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from api.reference.markdown import anchor
-from api.reference.pages import drift
+from api.reference.pages import PAGES, drift
 from ledger import canonical
 from tests.e2e.documents import Block, blocks
 
@@ -120,6 +120,13 @@ def test_the_leaf_that_is_shown_is_the_leaf_of_the_bytes_that_are_shown() -> Non
 
 def test_the_reference_pages_say_what_the_declarations_say() -> None:
     assert drift() == [], "run: make schema"
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name.endswith(".md")])
+def test_nothing_on_a_reference_page_goes_without_a_meaning(name: str) -> None:
+    rows = [line for line in PAGES[name]().splitlines() if line.startswith("|") and line.strip("| ")]
+
+    assert [row for row in rows if re.search(r"\| +\|$", row)] == []
 
 
 @pytest.mark.parametrize("page", [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"], ids=lambda page: page.name)
