@@ -4,8 +4,8 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ from ledger.application import Ledger
 from ledger.database import Duty
 from ledger.vault import Vault
 from ledger.writer import Writer
+from tests import real
+from tests.real import MASTER_KEY
 
-DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-MASTER_KEY = b"a master key for tests, 32 bytes"
 TEMPLATE = "daybook_test_template"
 
 
@@ -48,17 +48,62 @@ def _one_at_a_time() -> Iterator[None]:
 def template(server_url: str) -> str:
     """A migrated database to copy from, made anew when the migrations changed."""
     digest = hashlib.sha256("".join(m.checksum for m in migrate.migrations()).encode()).hexdigest()[:12]
-    name, unfinished = f"{TEMPLATE}_{digest}", f"{TEMPLATE}_unfinished"
-    with _one_at_a_time(), database.connect(server_url) as admin:
+
+    def shape(url: str) -> None:
+        with database.connect(url) as connection:
+            migrate.migrate(connection)
+
+    with _one_at_a_time():
+        return _kept(server_url, f"{TEMPLATE}_{digest}", "template0", shape)
+
+
+@pytest.fixture(scope="session")
+def imported_url(server_url: str, template: str) -> Iterator[str]:
+    """Both real files, imported: a copy for this session's tests that only read the ledger, or post from it.
+
+    The import is done once and kept until migrations, domain, ledger or the files change.
+    """
+    real.skip_where_missing()
+    with _one_at_a_time():
+        name = _kept(server_url, f"{real.DATABASE}_{template[-12:]}_{real.digest()}", template, real.fill)
+        _drop_stale(server_url, real.DATABASE)
+        copy = _database(server_url, name, locked=True)
+        url = next(copy)
+    yield url
+    next(copy, None)
+
+
+def _kept(server_url: str, name: str, template: str, fill: Callable[[str], None]) -> str:
+    """A database of that name, made and filled where there is none; called under the lock."""
+    unfinished = f"{TEMPLATE}_unfinished"
+    with database.connect(server_url) as admin:
         if admin.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(unfinished)))
-            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unfinished)))
-            with database.connect(conninfo.make_conninfo(server_url, dbname=unfinished)) as connection:
-                migrate.migrate(connection)
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(unfinished)))
+            _create(admin, unfinished, template)
+            fill(conninfo.make_conninfo(server_url, dbname=unfinished))
             admin.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(unfinished), sql.Identifier(name))
             )
     return name
+
+
+def _drop_stale(server_url: str, prefix: str) -> None:
+    """Drop all but the newest few of the kept databases; called under the lock."""
+    with database.connect(server_url) as admin:
+        stale = admin.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE %s ORDER BY oid DESC OFFSET 3", (f"{prefix}%",)
+        ).fetchall()
+        for (name,) in stale:
+            admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def _create(admin: Connection[Any], name: str, template: str) -> None:
+    # By files: the other way writes the whole copy to the log as well.
+    admin.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
+    )
 
 
 @pytest.fixture
@@ -73,19 +118,23 @@ def url(server_url: str, template: str) -> Iterator[str]:
     yield from _database(server_url, template)
 
 
+@pytest.fixture
+def other_url(server_url: str, template: str) -> Iterator[str]:
+    """A second migrated database, to compare with the first."""
+    yield from _database(server_url, template)
+
+
 @pytest.fixture(scope="module")
 def module_url(server_url: str, template: str) -> Iterator[str]:
     """A migrated database shared by a module's tests, where they only read or do not mind one another."""
     yield from _database(server_url, template)
 
 
-def _database(server_url: str, template: str) -> Iterator[str]:
+def _database(server_url: str, template: str, *, locked: bool = False) -> Iterator[str]:
     name = f"daybook_test_{uuid4().hex[:12]}"
     with database.connect(server_url) as admin:
-        with _one_at_a_time():
-            admin.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-            )
+        with nullcontext() if locked else _one_at_a_time():
+            _create(admin, name, template)
         yield conninfo.make_conninfo(server_url, dbname=name)
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -8,8 +8,8 @@ from .mapping import columns_of
 from .values import Table, Values, key_text
 
 GROUP_WINDOW = 1_000
-"""Why: rows of one group may be parted by those of a few others, as when two tills write one file; a group that no
-row has joined for so long is complete."""
+"""Why: rows of one group may be parted by those of a few others, as when two tills write one file; with more of them
+between, a group is complete."""
 GROUP_ROWS_MAX = 10_000
 """Why: five times the longest list an event may hold; a group that goes on has the wrong columns."""
 HELD_ROWS_MAX = 100_000
