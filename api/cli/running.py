@@ -1,0 +1,137 @@
+"""``daybook run``: everything at once, for a first look and for development."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+import typer
+from psycopg import Connection
+
+from domain.policy import TierRule
+from domain.vocabulary import Role
+from ledger import database, migrate
+from ledger.database import Duty
+from ledger.sources.simulation import World, simulate
+from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
+
+from .. import auth
+from ..server import listening, serve
+from ..settings import Mode, Settings, SettingsError, load
+from ..tier_review import review
+from ..wiring import open_desk, open_intake
+from .projecting import build_missing, catch_up
+from .report import out, progress
+
+DEMO_CUSTOMERS, DEMO_MONTHS, DEMO_SEED = 400, 24, 1
+"""Why: enough for every query to show something, made in a few seconds."""
+RESTARTS_MAX = 5
+"""Why: a projector that fails more often than this in a row has a fault that starting it again does not cure."""
+TOKEN_HOURS = 24 * 7
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command("run")(run)
+
+
+def run() -> None:
+    """Start the database, fill an empty ledger with a simulated world, post the read models, and serve."""
+    settings = load()
+    if settings.mode is Mode.PRODUCTION:
+        raise SettingsError("daybook run is for development; in production start migrate, project and serve apart.")
+    # A port in use is better told at once than after the world was made.
+    listening(settings).close()
+    url = settings.url()
+    with database.connect(url) as connection:
+        migrate.migrate(connection)
+        empty = _head(connection) == 0
+    if empty:
+        _simulate(settings)
+    build_missing(url)
+    with database.connect(url, Duty.PROJECTOR) as connection:
+        catch_up(connection)
+    if empty:
+        _review(settings, url)
+    with projector():
+        serve(settings, opened=lambda: _show(settings, url))
+
+
+def _head(connection: Connection[Any]) -> int:
+    row = connection.execute("SELECT position FROM ledger.head").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _simulate(settings: Settings) -> None:
+    until = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    world = World(customers=DEMO_CUSTOMERS, months=DEMO_MONTHS, seed=DEMO_SEED, until=until)
+    with open_intake(settings) as intake:
+        simulate(intake.connection, intake.vault, world, progress)
+
+
+def _review(settings: Settings, url: str) -> None:
+    with open_desk(settings) as desk, database.connect(url, Duty.PROJECTOR) as connection:
+        now = datetime.now(UTC)
+        if desk.ledger.in_force(TierRule, now):
+            with desk.pool.connection() as reader, progress("Assigning tiers") as advance:
+                review(desk.ledger, reader, now, advance)
+            catch_up(connection)
+
+
+@contextmanager
+def projector() -> Iterator[None]:
+    """Keep a projector process running while the block runs; it is started again when it ends by itself."""
+    stopping = threading.Event()
+    children: list[subprocess.Popen[bytes]] = []
+
+    def keep() -> None:
+        for _ in range(RESTARTS_MAX):
+            if stopping.is_set():
+                return
+            # In a session of its own, so that Ctrl-C reaches the server first and the child is stopped in order.
+            child = subprocess.Popen([sys.executable, "-m", "api", "project"], start_new_session=True)  # noqa: S603
+            children.append(child)
+            child.wait()
+
+    keeper = threading.Thread(target=keep, name="projector keeper", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        keeper.join()
+
+
+def _show(settings: Settings, url: str) -> None:
+    address = f"http://{settings.host}:{settings.port}/graphql"
+    out.print(f"\n[bold]Daybook is open at {address}[/bold]  (GraphiQL in a browser; stop with Ctrl-C)\n")
+    out.print("Tokens for development, one for each role; send one as the header Authorization: Bearer …\n")
+    for role in Role:
+        token = auth.issue(settings, subject=f"dev-{role.value}", role=role, hours=TOKEN_HOURS)
+        out.print(f"  {role.value:<11}{token}", markup=False)
+    for title, query in queries(url):
+        out.print(f"\n[bold]{title}[/bold]")
+        out.print(query, markup=False)
+
+
+def queries(url: str) -> Iterator[tuple[str, str]]:
+    """The three first queries with their titles, with ids of this ledger filled in."""
+    with database.connect(url, Duty.API) as connection:
+        row = connection.execute(
+            "SELECT customer_id, case_id FROM books.case_register WHERE customer_id IS NOT NULL"
+            " ORDER BY version DESC, case_id LIMIT 1"
+        ).fetchone()
+    customer_id, case_id = row or ("the id of a customer", "the id of a case")
+    for name in ("customer_history", "case_replay", "retention_by_handling"):
+        text = files("api.queries").joinpath(f"{name}.graphql").read_text("utf-8")
+        title, _, query = text.partition("\n")
+        yield title.removeprefix("# "), query.replace("CUSTOMER_ID", str(customer_id)).replace("CASE_ID", str(case_id))
