@@ -119,10 +119,14 @@ class Vault:
     def open_many(self, values: list[tuple[str, str]]) -> list[str | None]:
         """The clear texts of many sealed values, with one look-up for the keys."""
         raw = [_unpack(sealed) for _, sealed in values]
-        keys = self._existing({UUID(bytes=box[:16]) for box in raw})
-        return [
-            _opened(keys.get(UUID(bytes=box[:16])), field, box) for (field, _), box in zip(values, raw, strict=True)
-        ]
+        return _all_opened(values, raw, self._existing({UUID(bytes=box[:16]) for box in raw}))
+
+    def open_held(self, values: list[tuple[str, str]]) -> list[str | None] | None:
+        """The clear texts where all keys are in memory, without a look-up; ``None`` where one is not."""
+        raw = [_unpack(sealed) for _, sealed in values]
+        subjects = {UUID(bytes=box[:16]) for box in raw}
+        held = {subject: key for subject in subjects if (key := self._keys.get(subject))}
+        return _all_opened(values, raw, held) if len(held) == len(subjects) else None
 
     def erased(self, subjects: Iterable[UUID]) -> set[UUID]:
         """Those of the subjects whose key was destroyed, so that nothing can be recorded in their name."""
@@ -193,6 +197,10 @@ def _unpack(sealed: str) -> bytes:
 
 def _packed(box: bytes) -> str:
     return PREFIX + urlsafe_b64encode(box).decode()
+
+
+def _all_opened(values: list[tuple[str, str]], raw: list[bytes], keys: dict[UUID, SubjectKey]) -> list[str | None]:
+    return [_opened(keys.get(UUID(bytes=box[:16])), field, box) for (field, _), box in zip(values, raw, strict=True)]
 
 
 def _opened(key: SubjectKey | None, field: str, box: bytes) -> str | None:
