@@ -1,6 +1,6 @@
 """Cursors: where a row stands in an order, opaque to the client and good for that order only."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -42,12 +42,13 @@ class Order(NamedTuple):
         return f"{self.model.spec.name} {self.column} {'desc' if self.descending else 'asc'}"
 
 
-def writer(order: Order) -> Callable[[Sequence[Any]], str]:
-    """Makes cursors of the values of the order's columns, as they came in JSON."""
-    tag = order.tag
+def writer(order: Order) -> Callable[[Any], str]:
+    """Makes cursors of the values of the order's columns, as they came in JSON: a tuple, or one value alone."""
+    tag, alone = order.tag, len(order.columns) == 1
 
-    def written(values: Sequence[Any]) -> str:
-        return urlsafe_b64encode(encode([tag, *values])).decode()
+    def written(values: Any) -> str:
+        told = (tag, values) if alone else (tag, *values)
+        return b2a_base64(encode(told), newline=False).decode()
 
     return written
 
@@ -71,7 +72,7 @@ def stands_at_null(cursor: str) -> bool:
 
 def _raw(cursor: str) -> list[Any]:
     try:
-        raw = _decode(urlsafe_b64decode(cursor[:CURSOR_MAX]))
+        raw = _decode(a2b_base64(cursor[:CURSOR_MAX]))
     except (ValueError, msgspec.DecodeError):
         raw = []
     if len(raw) < 2:

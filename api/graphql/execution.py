@@ -31,6 +31,8 @@ Info = GraphQLResolveInfo[Any]
 
 COMMANDS_MAX = 128
 """Why: commands wait for a commit together, and the more wait, the more one commit writes; half a page is plenty."""
+OPENED_AT_ONCE_MAX = 200
+"""Why: so many take a millisecond or two, for which no other request should wait longer."""
 METRICS_MAX = 2
 """Why: a metric keeps a core of the database busy; a small server has two."""
 
@@ -176,15 +178,18 @@ class Answering:
         told: dict[str, Any] = {"data": result.data}
         problems = [errors.formatted(error, request_id) for error in result.errors or ()]
         if context.sealing:
-            await anyio.to_thread.run_sync(self._open, context.sealing)
+            await self._open(context.sealing)
         if problems:
             told["errors"] = problems
         told["extensions"] = {"cost": {"requested": cost, "maximum": COST_MAX}}
         return Answer(_encoded(told), 200)
 
-    def _open(self, sealing: list[Sealed]) -> None:
-        """Open all sealed values of an answer at once."""
-        texts = self._services.desk.vault.open_many([(sealed.field, sealed.sealed) for sealed in sealing])
+    async def _open(self, sealing: list[Sealed]) -> None:
+        """Open all sealed values of an answer at once; in a thread where keys must be looked up, or there are many."""
+        vault, values = self._services.desk.vault, [(sealed.field, sealed.sealed) for sealed in sealing]
+        texts = vault.open_held(values) if len(values) <= OPENED_AT_ONCE_MAX else None
+        if texts is None:
+            texts = await anyio.to_thread.run_sync(vault.open_many, values)
         for sealed, text in zip(sealing, texts, strict=True):
             sealed.text = text
 

@@ -1,14 +1,15 @@
-"""Pages as Relay describes them: how one is shaped from rows."""
+"""Pages as Relay describes them: how one is shaped from its rows."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
 
 from graphql import FieldNode, GraphQLField, GraphQLObjectType, get_named_type
 
-from . import cursors, shape
+from . import cursors
 from .paging import Slice
 from .selection import Scope, Selected, selected
-from .shape import Part, Sealing, Shape
+from .shape import Sealing, Shape
 
 RowShape = Callable[[GraphQLObjectType, Iterable[FieldNode]], Shape]
 
@@ -18,6 +19,18 @@ class Columns(Protocol):
 
     def column(self, column: str) -> int:
         """The place of a column."""
+
+
+class Found(NamedTuple):
+    """A page as it was found."""
+
+    rows: list[Any]
+    total: int | None
+    more: bool
+    """Whether there are rows beyond the page, in the direction it was read."""
+
+
+Part = Callable[[Found, Sealing], Any]
 
 
 class Page:
@@ -31,63 +44,68 @@ class Page:
 
     def shape(self, field: GraphQLField, nodes: Iterable[FieldNode]) -> Shape:
         """The shape of a page for the places that select it."""
-        cut, page = self._cut, self._object(field, nodes)
+        size, backward = self._cut.size, self._cut.backward
+        parts = self._parts(field, nodes, self._of_page)
 
-        def shaped(source: Any, sealing: Sealing) -> Any:
+        def shaped(source: Any, sealing: Sealing) -> dict[str, Any]:
             rows, total = source
-            more = len(rows) > cut.size
-            del rows[cut.size :]
-            if cut.backward:
+            more = len(rows) > size
+            del rows[size:]
+            if backward:
                 rows.reverse()
-            info = {
-                "hasNextPage": cut.before is not None if cut.backward else more,
-                "hasPreviousPage": more if cut.backward else cut.after is not None,
-                "startCursor": rows[0] if rows else None,
-                "endCursor": rows[-1] if rows else None,
-            }
-            return page({"edges": rows, "nodes": rows, "totalCount": total, "pageInfo": info}, sealing)
+            found = Found(rows, total, more)
+            return {key: part(found, sealing) for key, part in parts}
 
         return shaped
 
-    def _object(self, field: GraphQLField, nodes: Iterable[FieldNode]) -> Shape:
-        """The shape of a part of the page whose fields all have shapes of their own, or stay as they are."""
-        parts: list[Part] = []
+    def _parts(
+        self, field: GraphQLField, nodes: Iterable[FieldNode], of: Callable[[GraphQLField, Selected], Any]
+    ) -> list[tuple[str, Any]]:
+        """What is made of each selected field, by its key in the answer."""
         type_ = _object_type(field)
-        for chosen in selected(nodes, self._scope):
-            if chosen.name == "__typename":
-                parts.append(shape.constant(chosen, type_.name))
-            else:
-                parts.append(Part(chosen.key, chosen.name, self._part(type_.fields[chosen.name], chosen)))
-        return shape.record(parts)
+        return [
+            (chosen.key, _always(type_.name) if chosen.name == "__typename" else of(type_.fields[chosen.name], chosen))
+            for chosen in selected(nodes, self._scope)
+        ]
 
-    def _part(self, field: GraphQLField, chosen: Selected) -> Shape | None:
-        match chosen.name:
-            case "totalCount":
-                self.counted = True
-            case "pageInfo":
-                return self._object(field, chosen.nodes)
-            case "nodes":
-                return _each(self._row(_object_type(field), chosen.nodes))
-            case "edges":
-                edge = self._object(field, chosen.nodes)
-                return _each(lambda row, sealing: edge({"cursor": row, "node": row}, sealing))
-            case "node":
-                return self._row(_object_type(field), chosen.nodes)
-            case "cursor" | "startCursor" | "endCursor":
-                return self._cursor()
-        return None
+    def _of_page(self, field: GraphQLField, chosen: Selected) -> Part:
+        if chosen.name == "totalCount":
+            self.counted = True
+            return lambda found, _: found.total
+        if chosen.name == "nodes":
+            row = self._row(_object_type(field), chosen.nodes)
+            return lambda found, sealing: [row(each, sealing) for each in found.rows]
+        parts: list[tuple[str, Any]]
+        if chosen.name == "pageInfo":
+            parts = self._parts(field, chosen.nodes, self._of_info)
+            return lambda found, sealing: {key: part(found, sealing) for key, part in parts}
+        parts = self._parts(field, chosen.nodes, self._of_edge)
+        return lambda found, sealing: [{key: part(each, sealing) for key, part in parts} for each in found.rows]
+
+    def _of_edge(self, field: GraphQLField, chosen: Selected) -> Shape:
+        return self._row(_object_type(field), chosen.nodes) if chosen.name == "node" else self._cursor()
+
+    def _of_info(self, _: GraphQLField, chosen: Selected) -> Part:
+        cut = self._cut
+        if chosen.name == "hasNextPage":
+            return _always(cut.before is not None) if cut.backward else lambda found, _: found.more
+        if chosen.name == "hasPreviousPage":
+            return (lambda found, _: found.more) if cut.backward else _always(cut.after is not None)
+        cursor, place = self._cursor(), 0 if chosen.name == "startCursor" else -1
+        return lambda found, sealing: cursor(found.rows[place], sealing) if found.rows else None
 
     def _cursor(self) -> Shape:
-        places = [self._columns.column(column) for column in self._cut.order.columns]
-        written = cursors.writer(self._cut.order)
-        return lambda row, _: written([row[place] for place in places])
+        order = self._cut.order
+        values = itemgetter(*(self._columns.column(column) for column in order.columns))
+        written = cursors.writer(order)
+        return lambda row, _: written(values(row))
+
+
+def _always(value: Any) -> Callable[[Any, Any], Any]:
+    return lambda _found, _sealing: value
 
 
 def _object_type(field: GraphQLField) -> GraphQLObjectType:
     named = get_named_type(field.type)
     assert isinstance(named, GraphQLObjectType)
     return named
-
-
-def _each(of_one: Shape) -> Shape:
-    return lambda rows, sealing: [of_one(row, sealing) for row in rows]

@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from domain.vocabulary import Role
-from projections.engine.table import table
+from projections.engine.table import optional, table
 
 from . import access, shape
 from .books import Book, Relation, books, fields, relations
@@ -23,6 +23,7 @@ from .paging import Slice, ways
 from .paths import choose, filters
 from .selection import Arguments, Later, Scope, Variables, selected
 from .shape import Part, Shape
+from .types import Leaf
 
 TOTAL_MAX = 10_000
 """Why: beyond it a reader wants to know that there are many, and counting on would cost more than the page."""
@@ -129,17 +130,12 @@ class Planner:
             if chosen.name == "__typename":
                 parts.append(shape.constant(chosen, book.title))
             elif told := columns.get(chosen.name):
-                place = self._payload(row) if chosen.name == "data" else row.column(told.field)
-                parts.append(Part(chosen.key, place, shape.leaf(told, chosen, self._scope)))
+                parts.append(Part(chosen.key, _place(row, told), shape.column(told, chosen, self._scope)))
             else:
                 relation = related[chosen.name]
                 found, shaped = self._related(relation, type_.fields[chosen.name], chosen.nodes, row)
                 parts.append(Part(chosen.key, row.place(("relation", chosen.key), SQL("({})").format(found)), shaped))
         return shape.record(parts)
-
-    def _payload(self, row: Row) -> int:
-        """The place of an entry's own fields with its type, which tells the personal ones among them."""
-        return row.place("data", SQL("json_build_array({0}.type, {0}.data)").format(row.alias))
 
     def _related(
         self, relation: Relation, field: GraphQLField, nodes: list[FieldNode], row: Row
@@ -188,6 +184,17 @@ class Planner:
         return SQL("(SELECT count(*) FROM (SELECT FROM {} {} {} LIMIT {}) counted)").format(
             table(book.name), alias, _where(conditions), Literal(TOTAL_MAX)
         )
+
+
+def _place(row: Row, told: Leaf) -> int:
+    """The place of a column in the form that its shape expects."""
+    plain, _ = optional(told.hint)
+    if told.field == "data":
+        # With the type of the entry, which tells the personal fields among its own.
+        return row.place("data", SQL("json_build_array({0}.type, {0}.data)").format(row.alias))
+    if shape.is_enum(plain):
+        return row.place(("code", told.field), SQL("upper({}.{})").format(row.alias, Identifier(told.field)))
+    return row.column(told.field)
 
 
 def _where(conditions: list[Composable]) -> Composable:

@@ -14,10 +14,10 @@ LONG_MAX = 2**63 - 1
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
 
 
-def instant(text: str) -> str:
-    """An instant in UTC as the API writes it, from what PostgreSQL or msgspec wrote."""
-    text = text.removesuffix("+00:00").removesuffix("Z")
-    return (text.rstrip("0") if "." in text else text) + "Z"
+def instant(text: str, _: object = None) -> str:
+    """An instant in UTC as PostgreSQL writes it into JSON, which is how the API does, from what Python wrote."""
+    text = text.removesuffix("Z").removesuffix("+00:00")
+    return (text.rstrip("0") if "." in text else text) + "+00:00"
 
 
 def _datetime_out(value: datetime) -> str:
@@ -63,7 +63,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="DateTime",
         description=(
             "An instant as RFC 3339 writes it, to the microsecond. The offset from UTC is required on the way in; on"
-            " the way out it is always Z."
+            " the way out it is always +00:00."
         ),
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
         serialize=_datetime_out,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
@@ -54,18 +55,47 @@ def constant(chosen: Selected, type_name: str) -> Part:
 
 def record(parts: list[Part]) -> Shape:
     """Shapes one source into an object of the given parts."""
+    constants = {part.key: part.shape for part in parts if part.place is None}
+    shapes = [(part.key, part.shape) for part in parts if part.place is not None and part.shape is not None]
+    places = [part.place for part in parts if part.place is not None]
+    if not places:
+        return lambda _source, _sealing: dict(constants)
+    # Constants keep their turn among the keys: some value stands in for them until they are put in.
+    keys = [part.key for part in parts]
+    places = [places[0] if part.place is None else part.place for part in parts]
+    if places == list(range(len(places))) and not shapes and not constants:
+        return lambda source, _: dict(zip(keys, source, strict=False))
+    values = _values(places)
 
     def shaped(source: Any, sealing: Sealing) -> dict[str, Any]:
-        answer: dict[str, Any] = {}
-        for key, place, shape in parts:
-            if place is None:
-                answer[key] = shape
-            else:
-                value = source[place]
-                answer[key] = value if value is None or shape is None else shape(value, sealing)
-        return answer
+        answer = dict(zip(keys, values(source), strict=False))
+        for key, shape in shapes:
+            value = answer[key]
+            if value is not None:
+                answer[key] = shape(value, sealing)
+        return answer | constants if constants else answer
 
     return shaped
+
+
+def _values(places: list[int | str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(places) > 1:
+        return itemgetter(*places)
+    (place,) = places
+    return lambda source: (source[place],)
+
+
+def column(told: Leaf, chosen: Selected, scope: Scope) -> Shape | None:
+    """Shapes the value of a column; ``None`` where it stays as the statement gives it, in the API's own form."""
+    plain, _ = optional(told.hint)
+    if plain is datetime or is_enum(plain):
+        return None
+    return leaf(told, chosen, scope)
+
+
+def is_enum(plain: Any) -> bool:
+    """Whether a type is an enumeration."""
+    return isinstance(plain, type) and issubclass(plain, Enum)
 
 
 def leaf(told: Leaf, chosen: Selected, scope: Scope) -> Shape | None:
@@ -82,8 +112,8 @@ def _of(plain: Any, chosen: Selected, scope: Scope) -> Shape | None:
     if get_origin(plain) is list:
         return _each(_of(optional(get_args(plain)[0])[0], chosen, scope))
     if plain is datetime:
-        return lambda text, _: instant(text)
-    if isinstance(plain, type) and issubclass(plain, Enum):
+        return instant
+    if is_enum(plain):
         names = _names(plain)
         return lambda code, _: names[code]
     if isinstance(plain, type) and issubclass(plain, msgspec.Struct):

@@ -89,7 +89,8 @@ def _metas(hint: Any) -> list[Meta]:
 
 @cache
 def enumeration(enum: type[Enum]) -> Any:
-    """The GraphQL enum of an enumeration: the members' names in capitals stand for the stored codes."""
+    """The GraphQL enum of an enumeration, whose names are the stored codes in capitals; statements rely on that."""
+    assert all(member.name == str(member.value).upper() for member in enum), f"{enum.__name__} has other names"
     return strawberry.enum(enum, name=enum.__name__, description=plain_text(first_sentence(enum.__doc__)))
 
 
