@@ -75,9 +75,9 @@ class Aggregate(BaseAggregate[UUID]):
         return getattr(self, "case_id", None)
 
     @classmethod
-    def unwritten(cls, id: UUID) -> Self:
-        """The aggregate before its first event, for commands that always write to one stream."""
-        return cls.shell(Event(stream_id=id))
+    def unwritten(cls, id: UUID, version: int = 0) -> Self:
+        """The aggregate before its first event, in a stream that stands at ``version`` with entries of others."""
+        return cls.shell(Event(stream_id=id, stream_version=version))
 
     @classmethod
     def begin(

@@ -171,10 +171,7 @@ class Ledger(Application[UUID]):
         stream_id = command.stream(handed)
         history = basis.history(stream_id)
         begun: Aggregate | None = command.aggregate.replay(history)
-        if begun is None:
-            begun = command.aggregate.unwritten(stream_id)
-            begun.version = basis.versions[stream_id]
-        return begun
+        return begun or command.aggregate.unwritten(stream_id, basis.versions[stream_id])
 
     def _argument(
         self, command: Command, parameter: str, hint: Any, given: Given, context: Context, basis: Basis

@@ -1,0 +1,117 @@
+"""Corrections: an entry is declared void by a further one in the same history, and then no longer counts."""
+
+import pytest
+from msgspec.structs import replace
+
+from domain.case import Case
+from domain.customer import Customer
+from domain.entry import Entry
+from domain.event import Event
+from domain.purchase import Line, Purchase
+from domain.remedy import Remedy
+from domain.rule import Refused
+from domain.vocabulary import CaseKind, CaseState, Channel, ClosingBasis, RemedyKind, Role, Tier
+from tests.domain.specification import CASE, CUSTOMER, STREAM, by, given, history
+
+SUPERVISOR = by("sue", Role.SUPERVISOR)
+OPENED = Case.Opened(kind=CaseKind.COMPLAINT, channel=Channel.PHONE)
+CLOSED = Case.Closed(basis=ClosingBasis.WITHDRAWN)
+VOID = Entry.Voided(reason="Entered for the wrong customer.")
+
+
+def voided(position: int, type_name: str) -> Entry.Voided:
+    """The correction as it is recorded."""
+    return Entry.Voided(reason=VOID.reason, voided_position=position, voided_type=type_name)
+
+
+def entry(fact: Event, actor: str = "ann") -> Event:
+    """A single entry of that kind, at position 101."""
+    return history(fact, case_id=CASE, by=actor)[0]
+
+
+def test_an_entry_is_declared_void_in_its_own_history() -> None:
+    before = given(OPENED, CLOSED, case_id=CASE)
+
+    before.when(Entry.void, before.entries[1], VOID, context=SUPERVISOR).then(voided(102, "Case.Closed"), case_id=CASE)
+
+
+def test_what_is_void_no_longer_counts() -> None:
+    case = Case.replay(history(OPENED, CLOSED, voided(102, "Case.Closed"), case_id=CASE))
+
+    assert case is not None
+    assert (case.state, case.version) == (CaseState.OPEN, 3)
+
+
+def test_commands_go_on_after_a_correction() -> None:
+    fact = Case.Assigned(handler="bob")
+
+    given(OPENED, CLOSED, voided(102, "Case.Closed"), case_id=STREAM).when(Case.assign, fact).then(fact, case_id=STREAM)
+
+
+def test_a_history_whose_beginning_is_void_takes_nothing_more() -> None:
+    with pytest.raises(Refused) as refused:
+        Case.replay(history(OPENED, CLOSED, voided(101, "Case.Opened"), case_id=CASE))
+
+    assert (refused.value.code, str(refused.value)) == (
+        "VOID",
+        "The Case was declared void; nothing more can be entered in it.",
+    )
+
+
+def test_an_entry_is_voided_once() -> None:
+    before = given(OPENED, CLOSED, voided(102, "Case.Closed"))
+
+    before.when(Entry.void, before.entries[1], VOID, context=SUPERVISOR).then_refused("ENTRY_ALREADY_VOIDED")
+
+
+def test_a_correction_is_not_corrected() -> None:
+    before = given(OPENED, CLOSED, voided(102, "Case.Closed"))
+
+    before.when(Entry.void, before.entries[2], VOID, context=SUPERVISOR).then_refused("ENTRY_NOT_VOIDABLE")
+
+
+@pytest.mark.parametrize(
+    "money",
+    [
+        Purchase.Recorded(currency="EUR", lines=[Line(sku="cup", quantity=1, amount_minor=5_00)], total_minor=5_00),
+        Remedy.Offered(kind=RemedyKind.REFUND, amount_minor=5_00, currency="EUR"),
+    ],
+)
+def test_money_is_not_voided_by_who_entered_it(money: Event) -> None:
+    target = entry(money, actor="sue")
+
+    given(money, case_id=CASE, by="sue").when(Entry.void, target, VOID, context=SUPERVISOR).then_refused(
+        "ENTRY_SECOND_PERSON"
+    )
+
+
+def test_money_is_voided_by_another_person() -> None:
+    money = Remedy.Offered(kind=RemedyKind.REFUND, amount_minor=5_00, currency="EUR")
+
+    given(money, case_id=CASE).when(Entry.void, entry(money), VOID, context=SUPERVISOR).then(
+        voided(101, "Remedy.Offered"), customer_id=CUSTOMER, case_id=CASE
+    )
+
+
+def test_a_voided_tier_gives_way_to_the_one_before() -> None:
+    def override(tier: Tier) -> Event:
+        return Customer.TierOverridden(tier=tier, reason="x", expires_at=SUPERVISOR.at)
+
+    entries = history(
+        Customer.Registered(), override(Tier.GOLD), override(Tier.LEAD), voided(103, "Customer.TierOverridden")
+    )
+
+    customer = Customer.replay(entries)
+
+    assert customer is not None
+    assert customer.tier is Tier.GOLD
+
+
+def test_a_correction_changes_nothing_else_in_the_history_it_stands_in() -> None:
+    entries = history(OPENED, CLOSED, case_id=CASE)
+    case = Case.replay(entries)
+    correction = replace(voided(7, "Case.Opened"), stream_id=STREAM, stream_version=3)
+
+    evolved = correction.mutate(case)
+
+    assert (evolved.state, evolved.version) == (CaseState.CLOSED, 3)
