@@ -40,6 +40,7 @@ class CaseRemedy(Struct):
     """One remedy of the case, as it stands."""
 
     remedy_id: UUID
+    """The remedy's id."""
     kind: RemedyKind
     amount_minor: int
     """What it is worth, in minor units."""

@@ -69,7 +69,8 @@ def keep(
 ) -> None:
     """Write the rows to the build's table with ``put``, those of the keys in ``anew`` as folded anew up to ``to``.
 
-    A row that the table cannot hold counts as the failure of the entry that made it so.
+    A row that the table cannot hold counts as the failure of the entry that made it so, unless a later one in the
+    same batch has mended it.
     """
     gone = []
 
