@@ -12,7 +12,7 @@ from ledger.sources.faults import SourceError
 from ledger.vault import VaultError
 
 from ..settings import SettingsError
-from . import database, intake, projecting, running, serving, simulation, tokens
+from . import database, intake, projecting, replay, running, schema, serving, simulation, tokens
 from .report import fail
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.callback()(lambda: None)
-for part in (running, serving, projecting, database, intake, simulation, tokens):
+for part in (running, serving, projecting, database, intake, simulation, tokens, replay, schema):
     part.add_to(app)
 
 EXPECTED = (SettingsError, DatabaseUnavailable, MigrationError, VaultError, SourceError, Refused, OSError)

@@ -2,7 +2,6 @@
 
 import typer
 
-from ..server import serve as serve_
 from ..settings import load
 from .report import out
 
@@ -14,6 +13,8 @@ def add_to(app: typer.Typer) -> None:
 
 def serve() -> None:
     """Answer GraphQL until Ctrl-C; read models are kept in step by: daybook project."""
+    from ..server import serve as serve_  # here, as it takes half a second that no other command should wait
+
     settings = load()
     address = f"http://{settings.host}:{settings.port}/graphql"
     serve_(settings, lambda: out.print(f"Daybook answers at {address}; make a token with: daybook token", markup=False))

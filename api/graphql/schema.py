@@ -11,6 +11,7 @@ from strawberry.types.field import StrawberryField
 from .commands import mutations
 from .measures import metric_queries
 from .queries import book_queries
+from .replays import replay_queries
 from .rows import relate
 from .scalars import SCALARS
 from .standing import standing_queries
@@ -19,7 +20,7 @@ from .standing import standing_queries
 @cache
 def schema() -> strawberry.Schema:
     """The one schema of this process."""
-    queries = [*book_queries(), *metric_queries(), *standing_queries()]
+    queries = [*book_queries(), *metric_queries(), *replay_queries(), *standing_queries()]
     relate()
     return strawberry.Schema(
         query=_root("Query", "What can be asked. Every query takes atLeast, to read what was just written.", queries),
