@@ -1,6 +1,7 @@
 """``daybook project``, ``rebuild``, ``status`` and ``review-tiers``: the read models and what is posted of them."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,9 @@ def ready_url(settings: Settings) -> str:
 
 def project(
     once: Annotated[bool, typer.Option("--once", help="Stop as soon as the read models stand at the head.")] = False,
+    attached: Annotated[
+        bool, typer.Option("--attached", help="Say nothing but faults, and stop when standard input closes.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Post entries to the read models as they are entered, until stopped with Ctrl-C."""
@@ -55,7 +59,11 @@ def project(
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    err.print("Posting to the read models; stop with Ctrl-C.")
+    if attached:
+        # Whatever becomes of the process that started this one, the system closes the pipe between them.
+        threading.Thread(target=lambda: (sys.stdin.read(), stopping.set()), daemon=True).start()
+    else:
+        err.print("Posting to the read models; stop with Ctrl-C.")
     projector.run(url, stopping.is_set, lambda text: err.print(text, markup=False))
 
 

@@ -33,6 +33,8 @@ DEMO_CUSTOMERS, DEMO_MONTHS, DEMO_SEED = 400, 24, 1
 RESTARTS_MAX = 5
 """Why: a projector that fails more often than this in a row has a fault that starting it again does not cure."""
 TOKEN_HOURS = 24 * 7
+"""Why: a week of trying things out with one token pasted."""
+PROJECTOR = [sys.executable, "-m", "api", "project", "--attached"]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -95,7 +97,7 @@ def projector() -> Iterator[None]:
             if stopping.is_set():
                 return
             # In a session of its own, so that Ctrl-C reaches the server first and the child is stopped in order.
-            child = subprocess.Popen([sys.executable, "-m", "api", "project"], start_new_session=True)  # noqa: S603
+            child = subprocess.Popen(PROJECTOR, start_new_session=True, stdin=subprocess.PIPE)
             children.append(child)
             child.wait()
 
