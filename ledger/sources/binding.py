@@ -47,8 +47,9 @@ class BoundEvent(NamedTuple):
     stream: Key | None
     """Names the thing it happened to; ``None`` means the record."""
     case: Key | None
-    """Names the case; ``None`` means the record's or none, as ``case_of_record`` says."""
+    """Names the case that an event of another thing belongs to."""
     case_of_record: bool
+    """Whether that is the record's."""
     customer: bool
     fields: Sequence[tuple[str, FieldOf]]
     sums: Sequence[Sum]
@@ -68,7 +69,6 @@ def bound_event(number: int, form: EventForm, table: Table) -> BoundEvent:
             table.wrong(key, "it is about a customer; say in [customer] which column names them.")
         if form.stream is not None:
             table.wrong(f"{key}, stream", "what happens to a customer is in the customer's own stream; leave it out.")
-    case_of_record = event.aggregate is Case or form.case is True
     case = None if isinstance(form.case, bool) else key_text(columns_of(form.case), table, f"{key}, case")
     if event.aggregate is Case and form.case is not False:
         table.wrong(f"{key}, case", "an event of a case belongs to the case its stream names; leave it out.")
@@ -80,7 +80,7 @@ def bound_event(number: int, form: EventForm, table: Table) -> BoundEvent:
         occurred_at=extract(occurred_at, datetime, table, f"{key}, occurred_at"),
         stream=None if form.stream is None else key_text(columns_of(form.stream), table, f"{key}, stream"),
         case=case,
-        case_of_record=case_of_record,
+        case_of_record=form.case is True,
         customer=form.customer,
         fields=fields,
         sums=sums,

@@ -9,12 +9,14 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from domain.aggregate import Aggregate
+from domain.case import Case
 from domain.customer import Customer
 from domain.event import Event
 from domain.vocabulary import REFERENCE_MAX, TEXT_MAX, ActorKind
 from ledger.vault import personal_fields
 
-from .binding import BoundEvent, FieldOf, bound_event, bound_fields, personal_columns
+from .binding import BoundEvent, FieldOf, Key, bound_event, bound_fields, personal_columns
 from .faults import Unfit
 from .values import Table, Values, extract
 
@@ -38,8 +40,8 @@ class Drafter:
     def __init__(self, table: Table, run: Circumstances) -> None:
         """Bind a mapping to a file's columns; raises :class:`SourceError` where they do not fit."""
         mapping = table.named.mapping
-        self._source, self._run = mapping.source, run
-        self._namespace = uuid5(SOURCES, mapping.source)
+        self._source, self._system, self._run = mapping.source, mapping.system or mapping.source, run
+        self._own, self._shared = uuid5(SOURCES, self._source), uuid5(SOURCES, self._system)
         self._reference = None
         self._profile: list[tuple[str, FieldOf]] = []
         self._bound = [bound_event(n, form, table) for n, form in enumerate(mapping.event, 1)]
@@ -50,7 +52,7 @@ class Drafter:
             self._reference = extract(mapping.customer.reference, str, table, "customer.reference")
             self._profile, _ = bound_fields(Customer.Registered, told, table, "customer")
             self.personal_columns |= personal_columns(Customer.Registered, told)
-        self._customer_stream = lru_cache(maxsize=CUSTOMERS_CACHED_MAX)(self._stream)
+        self._customer_id = lru_cache(maxsize=CUSTOMERS_CACHED_MAX)(self._customer_stream)
 
     def customer(self, values: Values) -> str | None:
         """The reference of the customer a row names, ``None`` where it names none; raises :class:`Unfit`."""
@@ -60,7 +62,7 @@ class Drafter:
     def draft(self, key: str, rows: Sequence[Values], customer: str | None) -> list[Event]:
         """The events of a record; raises :class:`Unfit` where one of them cannot be made."""
         first = rows[0]
-        customer_id = None if customer is None else self._customer_stream("Customer", customer)
+        customer_id = None if customer is None else self._customer_id(customer)
         return [
             self._event(bound, key, rows, customer_id)
             for bound in self._bound
@@ -69,7 +71,7 @@ class Drafter:
 
     def registration(self, customer: str, rows: Sequence[Values], occurred_at: datetime) -> Event:
         """The event by which a customer becomes known; raises :class:`Unfit`."""
-        customer_id = self._customer_stream("Customer", customer)
+        customer_id = self._customer_id(customer)
         told = {name: value for name, take in self._profile if (value := take(rows)) is not None}
         return self._built(
             Customer.Registered,
@@ -77,6 +79,7 @@ class Drafter:
             stream_id=customer_id,
             customer_id=customer_id,
             occurred_at=occurred_at,
+            source=self._system,
             external_id=f"{customer}/customer",
             # What a later row says otherwise of the customer is no clash: the first stands.
             command_id=uuid5(customer_id, "registered"),
@@ -87,8 +90,8 @@ class Drafter:
         about_customer = bound.event.aggregate is Customer
         if about_customer and customer_id is None:
             raise Unfit(f"{bound.event.type_name} needs a customer, and the row names none")
-        name = key if bound.stream is None else bound.stream(first)
-        if not name:
+        stream_id = customer_id if about_customer else self._thing(bound.event.aggregate, bound.stream, key, first)
+        if stream_id is None:
             raise Unfit(f"{bound.event.type_name}: the columns that name its stream are blank")
         told: dict[str, Any] = {}
         try:
@@ -103,21 +106,26 @@ class Drafter:
         return self._built(
             bound.event,
             told,
-            stream_id=customer_id if about_customer else self._stream(bound.event.aggregate.__name__, name),
+            source=self._source,
+            stream_id=stream_id,
             customer_id=customer_id if bound.customer else None,
-            case_id=self._case(bound, name if bound.event.aggregate.__name__ == "Case" else key, first),
+            case_id=stream_id if bound.event.aggregate is Case else self._case(bound, key, first),
             occurred_at=occurred_at,
             external_id=f"{key}/{bound.number}",
         )
 
-    def _case(self, bound: BoundEvent, name: str, first: Values) -> UUID | None:
-        if bound.case_of_record:
-            return self._stream("Case", name)
-        named = bound.case(first) if bound.case else ""
-        return self._stream("Case", named) if named else None
+    def _case(self, bound: BoundEvent, key: str, first: Values) -> UUID | None:
+        return self._thing(Case, bound.case, key, first) if bound.case or bound.case_of_record else None
 
-    def _stream(self, kind: str, name: str) -> UUID:
-        return uuid5(self._namespace, f"{kind}/{name}")
+    def _thing(self, kind: type[Aggregate], name: Key | None, key: str, first: Values) -> UUID | None:
+        """The stream of the thing that columns name, ``None`` where they are blank, or else that the record is."""
+        if name is None:
+            return uuid5(self._own, f"{kind.__name__}/{key}")
+        named = name(first)
+        return uuid5(self._shared, f"{kind.__name__}/{named}") if named else None
+
+    def _customer_stream(self, reference: str) -> UUID:
+        return uuid5(self._shared, f"Customer/{reference}")
 
     def _built(self, event: type[Event], told: dict[str, Any], **envelope: Any) -> Event:
         if envelope["occurred_at"] is None:
@@ -129,7 +137,7 @@ class Drafter:
         told |= envelope
         told["type"] = event.__struct_config__.tag
         told["actor_kind"], told["actor_id"] = ActorKind.IMPORT.value, self._source
-        told["correlation_id"], told["source"] = self._run.import_id, self._source
+        told["correlation_id"] = self._run.import_id
         try:
             built: Event = msgspec.convert(told, event)
         except msgspec.ValidationError as error:

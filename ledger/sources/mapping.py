@@ -95,7 +95,7 @@ class EventForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     when: dict[str, str | list[str] | Condition] = {}
     """Which records make it, by the first row; all conditions must hold."""
     stream: str | list[str] | None = None
-    """The columns that name the thing it happened to; without them, the record's own id does."""
+    """The columns that name the thing it happened to, in the numbers of the system; without them, it is the record."""
     case: bool | str | list[str] = False
     """The case it belongs to: that of the record (true), or the one these columns name."""
     customer: bool = True
@@ -110,6 +110,8 @@ class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     source: str
     """Names where the facts come from; part of every imported entry's identity."""
+    system: str | None = None
+    """Whose customer numbers these are, and other numbers in columns; the source itself, unless it shares them."""
     about: str = ""
     occurred_at: str | Value | None = None
     """When the record happened."""
@@ -183,8 +185,10 @@ def _shelf() -> Iterator[Path]:
 
 def _check_form(named: NamedMapping) -> None:
     mapping = named.mapping
-    if not mapping.source.strip() or "\0" in mapping.source:
-        named.wrong("source", "name the system the facts come from.")
+    for key in ("source", "system"):
+        name = getattr(mapping, key)
+        if name is not None and (not name.strip() or "\0" in name):
+            named.wrong(key, "it is blank; name where the facts come from.")
     if not mapping.event:
         named.wrong("event", "there is no [[event]]; say at least one.")
     try:

@@ -220,6 +220,35 @@ amount_minor = { money = "worth", currency = { constant = "KWD" } }
     assert (offered.amount_minor, offered.customer_id) == (1234, None), "1234.5 fils, half to even"
 
 
+def test_sources_of_one_system_share_its_customers_and_cases_and_others_do_not(importer: Importer) -> None:
+    tickets = """
+source = "tickets"
+system = "shop"
+occurred_at = "at"
+record.id = "n"
+customer.reference = "who"
+[[event]]
+type = "Case.Opened"
+stream = "n"
+fields.kind = { constant = "request" }
+fields.channel = { constant = "email" }
+"""
+    calls = TOUCHES.replace('"touches"', '"calls"\nsystem = "shop"').replace("Recorded", 'Recorded"\ncase = "ticket', 1)
+    importer(HEADER + "1,2024-01-01,C1,Ada,a,1,1\n")
+
+    importer("n,at,who\n1,2024-01-02,C1\n", tickets, "tickets.csv")
+    importer("at,customer,purpose,ticket\n2024-01-03,C1,where is it,1\n2024-01-04,C1,thanks,\n", calls, "calls.csv")
+    others = calls.replace('"calls"', '"other calls"').replace('"shop"', '"other"')
+    importer("at,customer,purpose,ticket\n2024-01-03,C1,where is it,1\n", others, "others.csv")
+
+    customer, _, case, call, thanks, stranger, foreign = importer.events()
+    assert (customer.source, customer.external_id) == ("shop", "C1/customer")
+    assert {case.customer_id, call.customer_id, thanks.customer_id} == {customer.stream_id}
+    assert (call.case_id, thanks.case_id) == (case.stream_id, None)
+    assert stranger.type_name == "Customer.Registered"
+    assert (foreign.customer_id != customer.stream_id, foreign.case_id != case.stream_id) == (True, True)
+
+
 def test_personal_texts_are_sealed_and_a_change_of_one_is_a_clash(importer: Importer) -> None:
     mapping = TOUCHES.replace('purpose = "purpose"', 'purpose = "purpose"\nsummary = "said"') + "\n[record]\nid = 'n'"
     head = "n,at,customer,purpose,said\n"

@@ -44,7 +44,7 @@ def test_the_shipped_mappings_fit_the_catalogue() -> None:
     ("old", "new", "sentence"),
     [
         ('source = "shop"', "", ", top level: Object missing required field `source`."),
-        ('source = "shop"', 'source = " "', ", source: name the system the facts come from."),
+        ('source = "shop"', 'source = " "', ", source: it is blank; name where the facts come from."),
         ('source = "shop"', 'source = "shop"\nsauce = 1', ", top level: Object contains unknown field `sauce`."),
         ('record.id = "order"', "record.id = 7", ", record.id: Expected `str | array | null`, got `int`."),
         ('sku = "sku"', "", f", {EVENT}, fields.lines: the field sku is required; say where it comes from."),
