@@ -1,6 +1,6 @@
 """Which pages there are, writing them, and finding those that differ from the declarations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -38,18 +38,22 @@ def made() -> dict[str, str]:
 
 def drift(folder: Path = FOLDER) -> list[str]:
     """The names of the pages that are missing, differ from the declarations, or are no longer made; sorted."""
-    standing = {path.name: path.read_text("utf-8") for path in folder.iterdir()} if folder.exists() else {}
-    wanted = made()
-    return sorted(name for name in standing.keys() | wanted.keys() if standing.get(name) != wanted.get(name))
+    return _differing(folder, made())
 
 
 def write(folder: Path = FOLDER) -> list[str]:
     """Write every page into ``folder`` and remove those no longer made; gives the names that changed."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted, changed = made(), drift(folder)
+    wanted = made()
+    changed = _differing(folder, wanted)
     for name in changed:
         if name in wanted:
             (folder / name).write_text(wanted[name], "utf-8")
         else:
             (folder / name).unlink()
     return changed
+
+
+def _differing(folder: Path, wanted: Mapping[str, str]) -> list[str]:
+    standing = {path.name: path.read_text("utf-8") for path in folder.iterdir()} if folder.exists() else {}
+    return sorted(name for name in standing.keys() | wanted.keys() if standing.get(name) != wanted.get(name))

