@@ -61,10 +61,15 @@ def project(
         signal.signal(number, lambda *_: stopping.set())
     if attached:
         # Whatever becomes of the process that started this one, the system closes the pipe between them.
-        threading.Thread(target=lambda: (sys.stdin.read(), stopping.set()), daemon=True).start()
+        threading.Thread(target=_stop_with_stdin, args=(stopping,), daemon=True).start()
     else:
         err.print("Posting to the read models; stop with Ctrl-C.")
     projector.run(url, stopping.is_set, lambda text: err.print(text, markup=False))
+
+
+def _stop_with_stdin(stopping: threading.Event) -> None:
+    sys.stdin.read()
+    stopping.set()
 
 
 def build_missing(url: str) -> list[str]:

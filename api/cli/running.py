@@ -97,7 +97,7 @@ def projector() -> Iterator[None]:
             if stopping.is_set():
                 return
             # In a session of its own, so that Ctrl-C reaches the server first and the child is stopped in order.
-            child = subprocess.Popen(PROJECTOR, start_new_session=True, stdin=subprocess.PIPE)
+            child = subprocess.Popen(PROJECTOR, start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603  (our own program)
             children.append(child)
             child.wait()
 
