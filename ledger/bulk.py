@@ -85,8 +85,9 @@ def enter(
         fresh, known, clashing = _judged(connection, vault, events, records or everything)
         news = [events[n] for n in fresh]
         last = _last_versions(connection, news)
+        looked = bool(known or clashing or last)
         _copy(connection, vault, news, last, head, recorded_at)
-        return Entered(head + len(news), fresh, known, clashing, looked=bool(known or clashing or last))
+        return Entered(head + len(news), fresh, known, clashing, looked)
 
 
 def content_id(vault: Vault, event: Event) -> UUID:

@@ -1,15 +1,42 @@
-"""An importer for small files, over the test's own database."""
+"""One ledger for a module whose tests do not mind one another: a database costs more than all that is done in it."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
 from ledger import database
+from ledger.application import Ledger
 from ledger.database import Duty
 from ledger.vault import Vault
+from ledger.writer import Writer
 from tests.conftest import MASTER_KEY
 from tests.ledger.importer import Importer
+
+
+@pytest.fixture(scope="module")
+def module_pool(module_url: str) -> Iterator[ConnectionPool[Connection[Any]]]:
+    """A pool under the API's duty."""
+    with database.pool(module_url, Duty.API) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def module_ledger(module_url: str, module_pool: ConnectionPool[Connection[Any]]) -> Iterator[Ledger]:
+    """A ledger ready for commands."""
+    opened = Ledger(module_pool, Writer(module_url), Vault(module_pool, MASTER_KEY, "test-1"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def module_admin(module_url: str) -> Iterator[Connection[Any]]:
+    """A connection with every right."""
+    with database.connect(module_url) as connection:
+        yield connection
 
 
 @pytest.fixture
