@@ -65,6 +65,11 @@ class Command(NamedTuple):
     parameters: Mapping[str, Any]
     """The types of the parameters after the context, by name."""
 
+    @property
+    def asked(self) -> bool:
+        """Whether the aggregate it writes to is asked for by id."""
+        return not self.creates and self.stream is None
+
 
 def command(*roles: Role, name: str | None = None, stream: Stream | None = None) -> Callable[[F], F]:
     """Declare a public method as a command that the given roles may send; the admin may send every one.

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
+from weakref import WeakValueDictionary
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import ApplicationRecorder
@@ -30,8 +31,6 @@ SKEW = timedelta(minutes=1)
 """How far a caller's clock may run ahead of ours."""
 ATTEMPTS_MAX = 10
 """Why: a command decided on a state that was overtaken is decided anew; so many losses mean something runs wild."""
-TURNS = 64
-"""How many streams can at once have losers of a race waiting in turn; more share one."""
 
 
 class Done(NamedTuple):
@@ -60,7 +59,8 @@ class Ledger(Application[UUID]):
         """Read through ``pool``, write through ``writer``, seal with ``vault``; ``now`` is the clock."""
         self.vault, self._pool, self._writer, self._now = vault, pool, writer, now
         self._histories = Histories(self._history)
-        self._turns = [threading.Lock() for _ in range(TURNS)]
+        self._turns: WeakValueDictionary[UUID, Any] = WeakValueDictionary()
+        self._door = threading.Lock()
         super().__init__()
 
     def construct_mapper(self) -> EntryMapper:
@@ -80,7 +80,8 @@ class Ledger(Application[UUID]):
         command = named(name)
         context = self._admitted(command, context)
         fingerprint = self.vault.fingerprint(told(command, given, context))
-        turn: AbstractContextManager[Any] = nullcontext()
+        # Here the commands of one stream wait for one another: else all but one would be decided in vain.
+        turn = self._turn(identifier(given, "id")) if command.asked else nullcontext()
         for attempt in range(1, ATTEMPTS_MAX + 1):
             basis = Basis(self._histories, afresh=attempt > 1)
             with turn:
@@ -102,8 +103,7 @@ class Ledger(Application[UUID]):
                 done = self._done_before(context.command_id, fingerprint)
                 assert done is not None, "the writer said the command was done before"
                 return done
-            # Who lost a race for a stream waits in turn with the other losers, or most would lose again.
-            turn = self._turns[aggregate.id.int % TURNS]
+            turn = self._turn(aggregate.id)
         kind, current = command.aggregate.__name__, self._version(aggregate.id)
         raise VERSION_CONFLICT.refusal(kind=kind, current=current, expected=current - 1)
 
@@ -130,6 +130,11 @@ class Ledger(Application[UUID]):
 
     def _history(self, stream_id: UUID, version: int | None = None) -> History:
         return tuple(map(_as_event, self.events.get(stream_id, lte=version)))
+
+    def _turn(self, stream_id: UUID) -> AbstractContextManager[Any]:
+        with self._door:
+            turn: AbstractContextManager[Any] = self._turns.setdefault(stream_id, threading.Lock())
+            return turn
 
     def _admitted(self, command: Command, context: Context) -> Context:
         """The circumstances, with their time in UTC, if this command may be given in them."""
@@ -165,9 +170,10 @@ class Ledger(Application[UUID]):
         return aggregate
 
     def _target(self, command: Command, given: Given, handed: Mapping[str, Any], basis: Basis) -> Aggregate:
-        if not command.stream:
+        if command.asked:
             asked = identifier(given, "id")
             return _replayed(command.aggregate, asked, basis.history(asked))
+        assert command.stream
         stream_id = command.stream(handed)
         history = basis.history(stream_id)
         begun: Aggregate | None = command.aggregate.replay(history)

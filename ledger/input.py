@@ -62,8 +62,6 @@ def told(command: Command, given: Given, context: Context) -> bytes:
         encoded = canonical.encode([command.name, context.actor.id, context.source, context.external_id, values])
     except UnicodeEncodeError:
         refuse("The text holds half a character (a lone surrogate); send valid Unicode.")
-    except OverflowError:
-        refuse("A number is too large to be kept.")
     if NUL_SEEMS in encoded and NUL.search(encoded):
         refuse("The text holds a NUL character; remove it.")
     return encoded
@@ -73,7 +71,7 @@ def told(command: Command, given: Given, context: Context) -> bytes:
 def _fields(name: str) -> frozenset[str]:
     """The names of everything a command may be given."""
     command = command_named(name)
-    fields = set() if command.creates or command.stream else {"id"}
+    fields = {"id"} if command.asked else set()
     for parameter, hint in command.parameters.items():
         kind = kind_of(hint)
         if kind is Event:
