@@ -24,7 +24,7 @@ from .records import Grouping, Item, Record, Unusable
 from .rejects import Rejects
 from .values import Table
 
-CHUNK_RECORDS = 5_000
+CHUNK_ENTRIES = 5_000
 """Why: a commit costs some milliseconds whatever it holds, and other writers wait for at most a tenth of a second."""
 CHUNK_ROWS = 20_000
 """Why: a chunk is held in memory; so many rows are some ten megabytes."""
@@ -110,6 +110,7 @@ class Run:
         self._registered: set[str] = set()
         self._sightings = Sightings(means.connection)
         self._look_first = False
+        self._chunk_records = max(1, CHUNK_ENTRIES // len(named.mapping.event))
         self._summary = Summary(file=path.name, source=named.mapping.source)
 
     def run(self) -> Summary:
@@ -123,7 +124,7 @@ class Run:
         summary.resumed_after_rows, total = done, self._path.stat().st_size
         passed = 0
         try:
-            for chunk in _chunks(self._grouping.items(self._file.rows)):
+            for chunk in _chunks(self._grouping.items(self._file.rows), self._chunk_records):
                 keyed = self._keyed(chunk)
                 fresh: list[Item] = []
                 for item in keyed:
@@ -250,13 +251,13 @@ class Run:
         return [events[n] for n in left], [owners[n] for n in left], rejected
 
 
-def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+def _chunks(items: Iterable[Item], records: int) -> Iterator[list[Item]]:
     chunk: list[Item] = []
     rows = 0
     for item in items:
         chunk.append(item)
         rows += len(item.rows)
-        if len(chunk) >= CHUNK_RECORDS or rows >= CHUNK_ROWS:
+        if len(chunk) >= records or rows >= CHUNK_ROWS:
             yield chunk
             chunk, rows = [], 0
     if chunk:

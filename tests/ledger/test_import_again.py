@@ -131,7 +131,7 @@ def _head(connection: Connection[Any]) -> int:
 def test_an_import_that_fails_in_the_middle_leaves_whole_chunks_and_goes_on(
     importer: Importer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "CHUNK_RECORDS", 2)
+    monkeypatch.setattr(run, "CHUNK_ENTRIES", 2)
     rows = [f"{n},2024-01-01,C1,,s,1,{'free' if n in (1, 4) else 1}\n" for n in range(6)]
     damaged = HEADER + "".join(rows)
 
@@ -185,7 +185,7 @@ def test_a_gzip_file_that_ends_too_early_keeps_what_came_before(
     import gzip
     import random
 
-    monkeypatch.setattr(run, "CHUNK_RECORDS", 10)
+    monkeypatch.setattr(run, "CHUNK_ENTRIES", 10)
     shaken = random.Random(1)
     rows = [f"{n},2024-01-01,,,{shaken.random()},1,1\n" for n in range(2_000)]
     packed = gzip.compress((HEADER + "".join(rows)).encode())

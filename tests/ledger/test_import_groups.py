@@ -47,6 +47,12 @@ def test_an_invoice_that_is_interrupted_is_still_one(importer: Importer) -> None
     assert [event.reference for event in importer.events()[1:]] == ["1", "2"], "in the order of their first rows"
 
 
+def test_an_invoice_that_took_two_minutes_happened_in_the_first(importer: Importer) -> None:
+    importer(HEADER + "1,2024-01-01 09:59,C1,,a,1,1\n1,2024-01-01 10:00,C1,,b,1,1\n", GROUPED)
+
+    assert [event.occurred_at.isoformat() for event in importer.events()] == ["2024-01-01T01:59:00+00:00"] * 2
+
+
 def test_groups_stay_open_for_the_window_and_no_longer() -> None:
     assert keys("abbba", window=3) == [("a", [0, 4]), ("b", [1, 2, 3])]
     assert keys("abbbba", window=3) == [("a", [0]), ("b", [1, 2, 3, 4]), ("a", [5])]
