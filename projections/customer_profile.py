@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from domain.case import Case
 from domain.customer import Customer
+from domain.entry import Entry
 from domain.event import Event, events
 from domain.touchpoint import Touchpoint
 from domain.vocabulary import ContactKind, CustomerKind, InvalidReason
@@ -28,7 +29,11 @@ class ContactPoint(Struct):
 
 
 class CustomerProfile(
-    ReadModel, key="customer_id", version=2, indexes=(("registered_at", "customer_id"), ("reference",))
+    ReadModel,
+    key="customer_id",
+    version=3,
+    begins=(Customer.Registered,),
+    indexes=(("registered_at", "customer_id"), ("reference",)),
 ):
     """A customer as last stated."""
 
@@ -89,7 +94,9 @@ class CustomerProfile(
         """Count the case."""
         self.case_count += 1
 
-    @on(*CUSTOMER_EVENTS)
+    @on(*CUSTOMER_EVENTS, Entry.Voided)
     def moved(self, e: Event) -> None:
         """Note the customer's version."""
-        self.version = e.stream_version
+        # What was voided may also be a purchase or a case of the customer, which have versions of their own.
+        if e.stream_id == self.customer_id:
+            self.version = e.stream_version

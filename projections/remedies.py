@@ -20,6 +20,7 @@ class Remedies(
     """One remedy as it stands."""
 
     remedy_id: UUID
+    """The remedy's id."""
     customer_id: UUID | None = None
     case_id: UUID | None = None
     kind: RemedyKind | None = None

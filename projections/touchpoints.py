@@ -20,6 +20,7 @@ class Touchpoints(
     """One contact."""
 
     touchpoint_id: UUID
+    """The touchpoint's id."""
     customer_id: UUID | None = None
     case_id: UUID | None = None
     occurred_at: datetime | None = None

@@ -65,13 +65,13 @@ def unmatched(document: str, customer: str | None, at: str, amount: int = 100, *
     return fact(Purchase.ReturnedUnmatched, document, at, customer_id=whom, **told)
 
 
-def opened(case: str, customer: str | None, at: str, kind: CaseKind = CaseKind.COMPLAINT, **fields: Any) -> Event:
-    """A case was opened."""
-    told = {"kind": kind, "channel": Channel.PHONE} | fields
+def opened(case: str, customer: str | None, at: str, /, **fields: Any) -> Event:
+    """A case was opened; a complaint unless told otherwise."""
+    told = {"kind": CaseKind.COMPLAINT, "channel": Channel.PHONE} | fields
     return of_case(Case.Opened, case, customer, at, **told)
 
 
-def of_case(kind: type[Event], case: str, customer: str | None, at: str, **fields: Any) -> Event:
+def of_case(kind: type[Event], case: str, customer: str | None, at: str, /, **fields: Any) -> Event:
     """Something happened in a case."""
     return fact(kind, case, at, customer_id=customer and named(customer), case_id=named(case), **fields)
 

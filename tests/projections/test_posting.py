@@ -30,7 +30,7 @@ def test_what_was_posted_is_not_posted_again(world: World) -> None:
     assert world.post([100]) == 0
 
     assert world.everything() == before
-    assert world.rows(PurchaseBehaviour)[named("ann")].purchases == 2  # type: ignore[attr-defined]
+    assert world.rows(PurchaseBehaviour)[named("ann")].purchases == 2
 
 
 def test_an_empty_ledger_has_nothing_to_post(world: World) -> None:
@@ -43,7 +43,7 @@ def test_without_any_build_nothing_is_posted(own_models: None, world: World) -> 
     world.enter([bought("p1", "ann", "2026-01-01")])
     before = dict(models())
     for name in before:
-        del models()[name]  # type: ignore[attr-defined]
+        del models()[name]
 
     assert world.post([100]) == 0
 
@@ -54,7 +54,7 @@ def test_an_entry_without_the_key_makes_no_row(world: World) -> None:
     world.given(bought("p1", None, "2026-01-01", 5))
 
     assert world.rows(PurchaseBehaviour) == {}
-    assert world.rows(Sales)[1].amount_minor == 5  # type: ignore[attr-defined]
+    assert world.rows(Sales)[1].amount_minor == 5
 
 
 def test_an_amendment_changes_the_row_that_is_there_and_makes_none(world: World) -> None:
@@ -63,8 +63,8 @@ def test_an_amendment_changes_the_row_that_is_there_and_makes_none(world: World)
 
     world.given(voided(purchase, 1), voided(person, 2))
 
-    assert {key: row.voided for key, row in world.rows(Sales).items()} == {1: True}  # type: ignore[attr-defined]
-    assert {key: row.voided_by for key, row in world.rows(AuditTrail).items()} == {  # type: ignore[attr-defined]
+    assert {key: row.voided for key, row in world.rows(Sales).items()} == {1: True}
+    assert {key: row.voided_by for key, row in world.rows(AuditTrail).items()} == {
         1: 3, 2: 4, 3: None, 4: None,
     }  # fmt: skip
 
@@ -197,7 +197,7 @@ def test_the_build_of_a_model_that_is_no_more_does_not_hold_up_the_others(own_mo
             """Only the row counts."""
 
     projector.prepare(world.url)
-    del models()["test_forgotten"]  # type: ignore[attr-defined]
+    del models()["test_forgotten"]
     world.enter([bought(f"p{n}", "ann", "2026-01-01", 1) for n in range(9)])
 
     for _ in range(3):
@@ -244,7 +244,7 @@ def test_a_model_takes_only_what_its_handlers_name(world: World) -> None:
     world.given(registered("ann"), fact(Purchase.Recorded, "p1", "2026-01-01", currency="EUR", lines=[]))
 
     assert world.rows(PurchaseBehaviour) == {}
-    assert [row.type for row in world.rows(AuditTrail).values()] == [  # type: ignore[attr-defined]
+    assert [row.type for row in world.rows(AuditTrail).values()] == [
         "Customer.Registered",
         "Purchase.Recorded",
     ]

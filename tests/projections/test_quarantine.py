@@ -44,7 +44,7 @@ def spending(own_models: None, world: World) -> type[ReadModel]:
             self.total_minor += e.total_minor << (80 if e.total_minor == 64 else 0)
             self.last = e.reference
             if e.total_minor == 17:
-                self.note = e.total_minor  # type: ignore[assignment]
+                self.note = e.total_minor
 
         @on(Purchase.Recorded)
         def counted(self, e: Purchase.Recorded) -> None:
@@ -52,7 +52,7 @@ def spending(own_models: None, world: World) -> type[ReadModel]:
                 raise LookupError("after the first handler took it")
             self.counts = self.counts | {e.currency: 1}
             if e.total_minor == 23:
-                self.counts["?"] = None  # type: ignore[assignment]
+                self.counts["?"] = None
 
         @on(Touchpoint.Recorded)
         def touched(self, e: Touchpoint.Recorded) -> None:
@@ -178,7 +178,7 @@ def as_far_as_it_goes(
                 continue
             try:
                 after = fold(model, key, [entry], row and as_kept(row))
-                assert after is None or as_kept(after).total_minor < 2**63  # type: ignore[attr-defined]
+                assert after is None or as_kept(after).total_minor < 2**63
             except Exception:  # noqa: BLE001
                 aside.add((str(key), entry.position))
                 break

@@ -188,11 +188,11 @@ def test_missing_models_are_built_when_the_projector_starts(world: World) -> Non
     with world.admin.transaction():
         build = builds.serving(world.admin)["sales"]
         world.admin.execute("DELETE FROM books.builds WHERE model = 'sales'")
-        world.admin.execute(f'DROP TABLE books."{build.table}" CASCADE')  # type: ignore[call-overload]
+        world.admin.execute(f'DROP TABLE books."{build.table}" CASCADE')
 
     assert [(build.model, build.position) for build in projector.prepare(world.url)] == [("sales", 1)]
     assert world.rows(Sales) == expected(Sales, world.entries())
-    assert world.rows(PurchaseBehaviour)[named("ann")].purchases == 1  # type: ignore[attr-defined]
+    assert world.rows(PurchaseBehaviour)[named("ann")].purchases == 1
 
 
 def test_a_rebuild_tells_how_far_it_has_got(world: World) -> None:

@@ -78,13 +78,13 @@ class World:
         """Build a model anew."""
         return rebuilding.rebuild(self.reader, self.connection, model)
 
-    def rows(self, model: type[ReadModel]) -> dict[Any, ReadModel]:
+    def rows(self, model: type[ReadModel]) -> dict[Any, Any]:
         """The rows of a model's view, by key."""
         query = sql.SQL("SELECT row_to_json(r)::text FROM {} r").format(sql.Identifier("books", model.spec.name))
         rows = [msgspec.json.decode(text, type=model) for (text,) in self.connection.execute(query)]
         return {getattr(row, model.spec.key): row for row in rows}
 
-    def everything(self) -> dict[str, dict[Any, ReadModel]]:
+    def everything(self) -> dict[str, dict[Any, Any]]:
         """The rows of every model."""
         return {name: self.rows(model) for name, model in models().items()}
 
