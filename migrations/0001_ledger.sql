@@ -147,7 +147,7 @@ CREATE FUNCTION ledger.append(entries json, fingerprints bytea, basis json)
 #variable_conflict use_column
 DECLARE
     head ledger.head := ledger.take_head();
-    stamp text := to_char(head.recorded_at AT TIME ZONE 'UTC', ',"\"YYYY-MM-DD"T"HH24:MI:SS.US"Z\","');
+    stamp text := ',"' || to_char(head.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '",';
 BEGIN
     RETURN QUERY
     WITH overtaken AS MATERIALIZED (
