@@ -6,6 +6,7 @@ was known then.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -81,7 +82,7 @@ def _steps(case_id: UUID, entries: Sequence[Event]) -> Iterator[Step]:
         else:
             # What is void no longer counts, so the case is folded once more without it.
             row = fold(CaseRegister, case_id, standing(entries[: number + 1]))
-        after = None if row is None else msgspec.to_builtins(row)
+        after = None if row is None else msgspec.to_builtins(row, builtin_types=(datetime,))
         yield Step(entry, before, after, _changes(before or {}, after or {}), None)
         before = after
 

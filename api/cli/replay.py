@@ -72,8 +72,10 @@ def _show(step: Step) -> None:
     for field, value in entry.payload().items():
         if value not in (None, [], {}):
             out.print(Text.assemble(f"    {_words(field)}: ", (_shown(value), "cyan")))
+    told = msgspec.to_builtins(entry.payload(), builtin_types=(datetime,))
     for change in step.changes:
-        out.print(_changed(change))
+        if told.get(change.field) != change.after:
+            out.print(_changed(change))
 
 
 def _changed(change: Change) -> Text:

@@ -114,6 +114,7 @@ def _within(many: str) -> str:
 
 def _doc(model: type[ReadModel], column: str) -> str:
     # What the envelope says of a field is more to the point than what its type says of itself.
-    if column in ENVELOPE and column not in field_docs(model) and column != model.spec.key:
+    its_own_id = column == model.spec.key != "position"
+    if column in ENVELOPE and column not in field_docs(model) and not its_own_id:
         return plain_text(field_doc(Event, column))
     return doc(model, column)

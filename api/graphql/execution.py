@@ -23,7 +23,7 @@ from . import access, errors
 from .limits import COST_MAX
 from .operations import Operation, Operations
 from .plan import KEY, Plan, Planner
-from .reading import WAIT_S_MAX, Reader
+from .reading import Reader
 from .selection import Scope, Selected
 from .shape import Sealed, Sealing, struct
 
@@ -80,7 +80,7 @@ class Context:
         self.sealing: Sealing = [] if viewer.role in access.PERSONAL else None
 
     async def row(
-        self, info: Info, book: str, key: Any, at_least: int | None = None, wait_s: float = WAIT_S_MAX
+        self, info: Info, book: str, key: Any, at_least: int | None = None, wait_s: float | None = None
     ) -> Ready | None:
         """The selected parts of the row of a book with that key, waited for where it must stand at a position."""
         plan = self._plan(info, lambda planner, field: planner.one(book, field, info.field_nodes))

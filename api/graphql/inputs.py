@@ -39,22 +39,22 @@ def input_of(command: Command) -> dict[str, Given]:
     if not command.creates and not command.stream:
         found["id"] = Given(UUID, f"The {command.aggregate.__name__.lower()}'s id.")
     for parameter, hint in command.parameters.items():
-        for name, given in _asked(parameter, hint):
+        for name, given in _asked(command, parameter, hint):
             assert name not in found, f"{command.name} asks for {name} twice"
             found[name] = given
     return found
 
 
-def _asked(parameter: str, hint: Any) -> Iterator[tuple[str, Given]]:
+def _asked(command: Command, parameter: str, hint: Any) -> Iterator[tuple[str, Given]]:
     """What a caller gives for one parameter: the fields of the fact, an id, a position, or nothing for a policy."""
     kind = kind_of(hint)
     if kind is Event:
         yield "position", Given(Long, "The position of the entry.")
-    elif kind in POLICY_STREAMS:
-        return
-    elif issubclass(kind, Event):
+    elif issubclass(kind, Event) and kind.aggregate is command.aggregate:
         told = {leaf.field: leaf for leaf in leaves(kind).values()}
         yield from ((field, Given.of(kind, told[field])) for field in input_fields(kind))
+    elif kind in POLICY_STREAMS:
+        return
     elif kind is hint:
         yield f"{parameter}_id", Given(UUID, f"The {parameter}'s id.")
     else:

@@ -59,7 +59,7 @@ class Reader:
         text = await self.value(statement, parameters)
         return None if text is None else decode(text)
 
-    async def wait(self, models: Iterable[str], wanted: int | None, wait_s: float = WAIT_S_MAX) -> None:
+    async def wait(self, models: Iterable[str], wanted: int | None, wait_s: float | None = None) -> None:
         """Wait until the builds in service of all ``models`` stand at a position; refuses ``STALE`` after a while.
 
         Without models it is the ledger itself that is waited for.
@@ -67,7 +67,7 @@ class Reader:
         if wanted is None:
             return
         statement, parameters = _standing(list(models))
-        deadline = time.monotonic() + wait_s
+        deadline = time.monotonic() + (WAIT_S_MAX if wait_s is None else wait_s)
         while (position := await self.value(statement, parameters)) < wanted:
             STALE.refuse_if(time.monotonic() > deadline, position=position, wanted=wanted)
             await asyncio.sleep(POLL_S)

@@ -1,9 +1,9 @@
 """Asks the API as a client does, and brings the read models up to date in between."""
 
 import base64
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -46,6 +46,11 @@ class Api:
     ) -> None:
         self.client, self.portal, self.desk, self._projecting = client, portal, desk, projecting
         self.settings = settings(desk.url)
+
+    @property
+    def url(self) -> str:
+        """The database's URL."""
+        return self.desk.url
 
     def post_entries(self) -> None:
         """Bring every read model up to date."""
@@ -96,9 +101,25 @@ class Api:
             f"mutation ($input: {title}Input!) {{ {mutation}(input: $input)"
             f" {{ id version position repeated userErrors {{ code field message }} {select} }} }}"
         )
-        payload: dict[str, Any] = self.ask(query, {"input": given}, **who)[mutation]
-        self.post_entries()
-        return payload
+        if not select:
+            payload: dict[str, Any] = self.ask(query, {"input": given}, **who)[mutation]
+            self.post_entries()
+            return payload
+        with self.projecting():
+            seen: dict[str, Any] = self.ask(query, {"input": given}, **who)[mutation]
+            return seen
+
+    @contextmanager
+    def projecting(self) -> Iterator[None]:
+        """A projector that posts while the block runs."""
+        stopping = threading.Event()
+        thread = threading.Thread(target=projector.run, args=(self.desk.url, stopping.is_set, print))
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join()
 
     def done(self, mutation: str, **given: Any) -> str:
         """Give a command that must not be refused; gives the id of what was written to."""
@@ -133,8 +154,3 @@ class _client(AsyncExitStack):
         await self.enter_async_context(self._app.router.lifespan_context(self._app))
         transport = httpx.ASGITransport(self._app)
         return await self.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://daybook"))
-
-
-def now() -> str:
-    """The present instant as a client writes it."""
-    return datetime.now(UTC).isoformat()
