@@ -129,8 +129,9 @@ def queries(url: str) -> Iterator[tuple[str, str]]:
     """The three first queries with their titles, with ids of this ledger filled in."""
     with database.connect(url, Duty.API) as connection:
         row = connection.execute(
-            "SELECT customer_id, case_id FROM books.case_register WHERE customer_id IS NOT NULL"
-            " ORDER BY version DESC, case_id LIMIT 1"
+            "SELECT c.customer_id, c.case_id FROM books.case_register c"
+            " LEFT JOIN books.tier_status t USING (customer_id)"
+            " WHERE c.customer_id IS NOT NULL ORDER BY t.tier IS NULL, c.version DESC, c.case_id LIMIT 1"
         ).fetchone()
     customer_id, case_id = row or ("the id of a customer", "the id of a case")
     for name in ("customer_history", "case_replay", "retention_by_handling"):
