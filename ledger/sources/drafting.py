@@ -1,11 +1,12 @@
 """Records made into events, as a mapping says."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -41,7 +42,12 @@ class Drafter:
         """Bind a mapping to a file's columns; raises :class:`SourceError` where they do not fit."""
         mapping = table.named.mapping
         self._source, self._system, self._run = mapping.source, mapping.system or mapping.source, run
-        self._own, self._shared = uuid5(SOURCES, self._source), uuid5(SOURCES, self._system)
+        self._own, self._shared = named_id(SOURCES, self._source), named_id(SOURCES, self._system)
+        self._envelope = {
+            "actor_kind": ActorKind.IMPORT.value,
+            "actor_id": self._source,
+            "correlation_id": run.import_id,
+        }
         self._reference = None
         self._profile: list[tuple[str, FieldOf]] = []
         self._bound = [bound_event(n, form, table) for n, form in enumerate(mapping.event, 1)]
@@ -73,46 +79,42 @@ class Drafter:
         """The event by which a customer becomes known; raises :class:`Unfit`."""
         customer_id = self._customer_id(customer)
         told = {name: value for name, take in self._profile if (value := take(rows)) is not None}
-        return self._built(
-            Customer.Registered,
-            told,
-            stream_id=customer_id,
-            customer_id=customer_id,
-            occurred_at=occurred_at,
-            source=self._system,
-            external_id=f"{customer}/customer",
+        told |= {
+            "source": self._system,
+            "external_id": f"{customer}/customer",
+            "stream_id": customer_id,
+            "customer_id": customer_id,
+            "occurred_at": occurred_at,
             # What a later row says otherwise of the customer is no clash: the first stands.
-            command_id=uuid5(customer_id, "registered"),
-        )
+            "command_id": named_id(customer_id, "registered"),
+        }
+        return self._built(Customer.Registered, told)
 
     def _event(self, bound: BoundEvent, key: str, rows: Sequence[Values], customer_id: UUID | None) -> Event:
-        first = rows[0]
-        about_customer = bound.event.aggregate is Customer
+        event, first = bound.event, rows[0]
+        about_customer = event.aggregate is Customer
         if about_customer and customer_id is None:
-            raise Unfit(f"{bound.event.type_name} needs a customer, and the row names none")
-        stream_id = customer_id if about_customer else self._thing(bound.event.aggregate, bound.stream, key, first)
+            raise Unfit(f"{event.type_name} needs a customer, and the row names none")
+        stream_id = customer_id if about_customer else self._thing(event.aggregate, bound.stream, key, first)
         if stream_id is None:
-            raise Unfit(f"{bound.event.type_name}: the columns that name its stream are blank")
-        told: dict[str, Any] = {}
+            raise Unfit(f"{event.type_name}: the columns that name its stream are blank")
+        told: dict[str, Any] = {
+            "source": self._source,
+            "external_id": f"{key}/{bound.number}",
+            "stream_id": stream_id,
+            "customer_id": customer_id if bound.customer else None,
+            "case_id": stream_id if event.aggregate is Case else self._case(bound, key, first),
+        }
         try:
+            told["occurred_at"] = bound.occurred_at(first)
             for field, take in bound.fields:
                 if (value := take(rows)) is not None:
                     told[field] = value
-            occurred_at = bound.occurred_at(first)
         except Unfit as unfit:
-            raise Unfit(f"{bound.event.type_name}: {unfit}") from None
+            raise Unfit(f"{event.type_name}: {unfit}") from None
         for total in bound.sums:
             told[total.field] = sum(item.get(total.part, 0) for item in told[total.items])
-        return self._built(
-            bound.event,
-            told,
-            source=self._source,
-            stream_id=stream_id,
-            customer_id=customer_id if bound.customer else None,
-            case_id=stream_id if bound.event.aggregate is Case else self._case(bound, key, first),
-            occurred_at=occurred_at,
-            external_id=f"{key}/{bound.number}",
-        )
+        return self._built(event, told)
 
     def _case(self, bound: BoundEvent, key: str, first: Values) -> UUID | None:
         return self._thing(Case, bound.case, key, first) if bound.case or bound.case_of_record else None
@@ -120,32 +122,37 @@ class Drafter:
     def _thing(self, kind: type[Aggregate], name: Key | None, key: str, first: Values) -> UUID | None:
         """The stream of the thing that columns name, ``None`` where they are blank, or else that the record is."""
         if name is None:
-            return uuid5(self._own, f"{kind.__name__}/{key}")
+            return named_id(self._own, f"{kind.__name__}/{key}")
         named = name(first)
-        return uuid5(self._shared, f"{kind.__name__}/{named}") if named else None
+        return named_id(self._shared, f"{kind.__name__}/{named}") if named else None
 
     def _customer_stream(self, reference: str) -> UUID:
-        return uuid5(self._shared, f"Customer/{reference}")
+        return named_id(self._shared, f"Customer/{reference}")
 
-    def _built(self, event: type[Event], told: dict[str, Any], **envelope: Any) -> Event:
-        if envelope["occurred_at"] is None:
+    def _built(self, event: type[Event], told: dict[str, Any]) -> Event:
+        occurred_at, external_id = told["occurred_at"], told["external_id"]
+        if occurred_at is None:
             raise Unfit(f"{event.type_name}: there is no time at which it happened")
-        if envelope["occurred_at"] > self._run.latest:
-            raise Unfit(f"{event.type_name}: {envelope['occurred_at']} lies in the future")
-        if len(envelope["external_id"]) > REFERENCE_MAX:
+        if occurred_at > self._run.latest:
+            raise Unfit(f"{event.type_name}: {occurred_at} lies in the future")
+        if len(external_id) > REFERENCE_MAX:
             raise Unfit(f"the id of the row has more than {REFERENCE_MAX} characters")
-        told |= envelope
         told["type"] = event.__struct_config__.tag
-        told["actor_kind"], told["actor_id"] = ActorKind.IMPORT.value, self._source
-        told["correlation_id"] = self._run.import_id
         try:
-            built: Event = msgspec.convert(told, event)
+            built: Event = msgspec.convert(told | self._envelope, event)
         except msgspec.ValidationError as error:
             raise Unfit(f"{event.type_name}: {_plain(str(error))}") from None
         for field in personal_fields(event):
             if len(getattr(built, field) or "") > TEXT_MAX:
                 raise Unfit(f"{event.type_name}: {field} has more than {TEXT_MAX} characters")
         return built
+
+
+def named_id(namespace: UUID, name: str) -> UUID:
+    """The UUID of version 5 for a name, as :func:`uuid.uuid5` gives it in twice the time."""
+    digest = hashlib.sha1(namespace.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return msgspec.convert(f"{digest[:12]}5{digest[13:16]}{variant}{digest[17:32]}", UUID)
 
 
 def _plain(message: str) -> str:

@@ -100,7 +100,7 @@ def extract(value: str | Value, hint: Any, table: Table, key: str) -> Extract:
     if kind == "constant":
         constant = fitting(value.constant, hint, table, key)
         return lambda _: constant
-    return _read(_text(value, table, key), _conversion(value, hint, table, key))
+    return _read(value, _conversion(value, hint, table, key), table, key)
 
 
 def origin(value: Value, table: Table, key: str) -> str:
@@ -149,18 +149,19 @@ def key_text(columns: Sequence[str], table: Table, key: str) -> Callable[[Values
     return joined
 
 
-def _text(value: Value, table: Table, key: str) -> Callable[[Values], str]:
-    if value.column is not None:
-        position = table.position(value.column, key)
-        return lambda values: values[position]
-    positions = [table.position(column, key) for column in value.columns or ()]
-    return lambda values: value.join.join(values[position] for position in positions if values[position].strip())
+def _read(value: Value, convert: Callable[[str], Any] | None, table: Table, key: str) -> Extract:
+    if value.columns is not None:
+        positions = [table.position(column, key) for column in value.columns]
 
+        def joined(values: Values) -> Any:
+            text = value.join.join(values[position] for position in positions if values[position].strip())
+            return (convert(text) if convert else text) if text else None
 
-def _read(text: Callable[[Values], str], convert: Callable[[str], Any] | None) -> Extract:
+        return joined
+    position = table.position(value.column or "", key)
     if convert is None:
-        return lambda values: found if (found := text(values)) and not found.isspace() else None
-    return lambda values: convert(found) if (found := text(values)) and not found.isspace() else None
+        return lambda values: text if (text := values[position]) and not text.isspace() else None
+    return lambda values: convert(text) if (text := values[position]) and not text.isspace() else None
 
 
 def _conversion(value: Value, hint: Any, table: Table, key: str) -> Callable[[str], Any] | None:

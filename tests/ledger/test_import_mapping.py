@@ -2,11 +2,13 @@
 
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.sources.drafting import named_id
 from ledger.sources.faults import SourceError, Unfit
 from ledger.sources.importing import wanted_columns
 from ledger.sources.mapping import NamedMapping, read, shipped
@@ -183,3 +185,8 @@ def test_what_is_no_number_is_unfit(text: str) -> None:
 @pytest.mark.parametrize(("text", "value"), [("6", 6), ("6.0", 6), ("-6.00", -6), ("+1e3", 1000), (" 7 ", 7)])
 def test_a_whole_number_may_have_decimals_of_zero(text: str, value: int) -> None:
     assert integer(text) == value
+
+
+@given(namespace=st.uuids(), name=st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_named_id_is_the_uuid_of_version_five(namespace: UUID, name: str) -> None:
+    assert named_id(namespace, name) == uuid5(namespace, name)
