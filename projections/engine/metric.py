@@ -99,7 +99,7 @@ def definition(metric: type[Metric]) -> str:
 def parameters(metric: type[Metric], given: Mapping[str, Any]) -> Struct:
     """The parameters as typed values; refuses ``METRIC_BAD_PARAMETER`` for one that is unknown or does not fit."""
     if unknown := set(given) - set(metric.Params.__struct_fields__):
-        known = ", ".join(metric.Params.__struct_fields__)
+        known = ", ".join(metric.Params.__struct_fields__) or "none"
         BAD_PARAMETER.refuse(problem=f"{metric.name} has no parameter {sorted(unknown)[0]}; it has: {known}.")
     try:
         return msgspec.convert({name: value for name, value in given.items() if value is not None}, metric.Params)

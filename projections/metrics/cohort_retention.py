@@ -46,7 +46,7 @@ class CohortRetention(Metric, version=1, reads=(Sales,)):
             SELECT customer_id, min(month) AS cohort FROM bought GROUP BY customer_id
         ), cohort AS (
             SELECT cohort, count(*) AS customers FROM began
-             WHERE cohort >= coalesce(%(since)s, '-infinity') AND cohort < coalesce(%(until)s, %(at)s)
+             WHERE cohort >= coalesce(%(since)s, '-infinity') AND cohort < least(%(until)s, %(at)s)
              GROUP BY cohort
         ), grid AS (
             SELECT cohort, customers, n AS month, cohort + n * interval '1 month' AS starts

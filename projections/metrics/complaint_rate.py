@@ -36,11 +36,11 @@ class ComplaintRate(Metric, version=1, reads=(ComplaintOutcomes, Sales)):
         WITH complaint AS (
             SELECT count(*) AS n FROM books.complaint_outcomes
              WHERE kind = 'complaint'
-               AND opened_at >= coalesce(%(since)s, '-infinity') AND opened_at < coalesce(%(until)s, %(at)s)
+               AND opened_at >= coalesce(%(since)s, '-infinity') AND opened_at < least(%(until)s, %(at)s)
         ), sale AS (
             SELECT count(*) AS purchases, count(DISTINCT customer_id) AS customers FROM books.sales
              WHERE kind = 'purchase' AND NOT voided
-               AND occurred_at >= coalesce(%(since)s, '-infinity') AND occurred_at < coalesce(%(until)s, %(at)s))
+               AND occurred_at >= coalesce(%(since)s, '-infinity') AND occurred_at < least(%(until)s, %(at)s))
         SELECT exposure, complaint.n AS complaints, exposed,
                round(1000.0 * complaint.n / nullif(exposed, 0), 6)::float8 AS per_thousand
           FROM complaint, sale,

@@ -39,12 +39,12 @@ class IssuePareto(Metric, version=1, reads=(CaseRegister,)):
         WITH issue AS (
             SELECT subcategory AS issue, count(*) AS complaints FROM books.case_register
              WHERE kind = 'complaint'
-               AND opened_at >= coalesce(%(since)s, '-infinity') AND opened_at < coalesce(%(until)s, %(at)s)
+               AND opened_at >= coalesce(%(since)s, '-infinity') AND opened_at < least(%(until)s, %(at)s)
              GROUP BY subcategory
         ), running AS (
-            SELECT issue, complaints, sum(complaints) OVER (ORDER BY complaints DESC, issue) AS so_far,
+            SELECT issue, complaints, sum(complaints) OVER (ORDER BY complaints DESC, issue COLLATE "C") AS so_far,
                    sum(complaints) OVER () AS total
               FROM issue)
         SELECT issue, complaints, round(so_far / total, 6)::float8 AS running_share,
                (so_far - complaints) * 100 < total * %(share_percent)s AS vital
-          FROM running ORDER BY complaints DESC, issue"""
+          FROM running ORDER BY complaints DESC, issue COLLATE "C" ASC"""

@@ -46,7 +46,7 @@ class ParetoShare(Metric, version=1, reads=(Sales,)):
             SELECT customer_id, sum(amount_minor) AS revenue FROM books.sales
              WHERE NOT voided AND customer_id IS NOT NULL AND currency = %(currency)s
                AND (%(net)s OR kind = 'purchase')
-               AND occurred_at >= coalesce(%(since)s, '-infinity') AND occurred_at < coalesce(%(until)s, %(at)s)
+               AND occurred_at >= coalesce(%(since)s, '-infinity') AND occurred_at < least(%(until)s, %(at)s)
              GROUP BY customer_id
         ), ranked AS (
             SELECT revenue, row_number() OVER (ORDER BY revenue DESC, customer_id) AS place,

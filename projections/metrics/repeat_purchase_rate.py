@@ -36,7 +36,7 @@ class RepeatPurchaseRate(Metric, version=1, reads=(Sales,)):
             SELECT customer_id, count(*) AS purchases FROM books.sales
              WHERE kind = 'purchase' AND NOT voided AND customer_id IS NOT NULL
                AND occurred_at >= coalesce(%(since)s, '-infinity')
-               AND occurred_at < coalesce(%(until)s, %(at)s)
+               AND occurred_at < least(%(until)s, %(at)s)
              GROUP BY customer_id)
         SELECT count(*) AS customers,
                count(*) FILTER (WHERE purchases >= 2) AS repeaters,

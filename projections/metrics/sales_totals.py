@@ -61,6 +61,6 @@ class SalesTotals(Metric, version=1, reads=(Sales,)):
                sum(lines)::bigint AS lines
           FROM books.sales
          WHERE NOT voided
-           AND occurred_at >= coalesce(%(since)s, '-infinity') AND occurred_at < coalesce(%(until)s, %(at)s)
+           AND occurred_at >= coalesce(%(since)s, '-infinity') AND occurred_at < least(%(until)s, %(at)s)
          GROUP BY currency, customer_id IS NOT NULL
-         ORDER BY currency, customer_known DESC"""
+         ORDER BY currency COLLATE "C", customer_known DESC"""

@@ -18,7 +18,7 @@ Since = Annotated[
 ]
 Until = Annotated[
     Annotated[datetime, Meta(tz=True)] | None,
-    Meta(description="Until when, exclusive; null means until the instant of the answer."),
+    Meta(description="Until when, exclusive; never later than the instant of the answer."),
 ]
 Instant = Annotated[datetime, Meta(tz=True, description="An instant, with its offset from UTC.")]
 CurrencyCode = Currency

@@ -21,8 +21,9 @@ def named(name: str) -> UUID:
 
 
 def day(text: str) -> datetime:
-    """An instant in UTC, such as ``2026-01-31`` or ``2026-01-31T12:00``."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    """An instant, in UTC unless it has an offset, such as ``2026-01-31`` or ``2026-01-31T12:00``."""
+    told = datetime.fromisoformat(text)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def fact(kind: type[Event], stream: str, at: str, /, **fields: Any) -> Event:
