@@ -21,11 +21,11 @@ from domain.policy import POLICY_STREAMS
 from domain.rule import FORBIDDEN, IDEMPOTENCY_CONFLICT, NOT_FOUND, OCCURRED_IN_FUTURE, VERSION_CONFLICT, Refused
 
 from .basis import Basis, Histories, History
-from .input import Given, fact, identifier, kind_of, named, position, told, utc
+from .input import Given, fact, identifier, kind_of, named, position, refuse, told, utc
 from .reading import decoded, line
 from .recorder import EntryMapper, EntryRecorder
 from .vault import Vault
-from .writer import Answer, Writer
+from .writer import Answer, TooLarge, Writer
 
 SKEW = timedelta(minutes=1)
 """How far a caller's clock may run ahead of ours."""
@@ -94,7 +94,10 @@ class Ledger(Application[UUID]):
                     if done := self._done_before(context.command_id, fingerprint):
                         return done
                     raise
-                answer = self.write(aggregate, context.command_id, fingerprint, basis)
+                try:
+                    answer = self.write(aggregate, context.command_id, fingerprint, basis)
+                except TooLarge as error:
+                    refuse(str(error))
             if answer.outcome == "accepted":
                 assert answer.first is not None
                 assert answer.last is not None

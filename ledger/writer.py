@@ -53,6 +53,10 @@ class Commit(NamedTuple):
     """Where the caller waits; cheaper than a future, which makes and wakes a condition for each command."""
 
 
+class TooLarge(Exception):
+    """One command would enter more than is written at once."""
+
+
 class WriterBusy(Exception):
     """More commands are waiting than can be written soon, or the ledger is being closed."""
 
@@ -87,11 +91,11 @@ class Writer:
 
         Each body carries the command's id, the first one is of the stream; the fingerprint has 32 bytes. The other
         streams in ``basis`` must stand at those versions, or it is a version conflict. Raises
-        :class:`WriterBusy` when the queue is full, ``ValueError`` for more than ``COMMIT_BYTES_MAX``,
+        :class:`WriterBusy` when the queue is full, :class:`TooLarge` for more than ``COMMIT_BYTES_MAX``,
         :class:`WriteFailed` when the database went away, and ``psycopg.Error`` when it refuses the entries.
         """
         if (size := sum(map(len, bodies))) > COMMIT_BYTES_MAX:
-            raise ValueError(f"one command may enter {COMMIT_BYTES_MAX} bytes, not {size}; split it")
+            raise TooLarge(f"One command may enter {COMMIT_BYTES_MAX} bytes, not {size}; split it.")
         commit = Commit(command_id, fingerprint, stream_id, bodies, basis, size, SimpleQueue())
         # Without the lock a commit could slip in behind the word to close, and never be answered.
         with self._door:
