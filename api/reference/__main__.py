@@ -2,13 +2,13 @@
 
 import sys
 
-from .pages import drift, write
+from .pages import differing, made, write
 
 
 def main() -> None:
     """Write the pages, or with ``--check`` say which differ and exit with 1."""
     if sys.argv[1:] == ["--check"]:
-        if stale := drift():
+        if stale := differing(made()):
             sys.exit(f"docs/reference is out of date ({', '.join(stale)}); run: make schema")
     elif sys.argv[1:]:
         sys.exit("usage: python -m api.reference [--check]")

@@ -36,24 +36,20 @@ def made() -> dict[str, str]:
     return {name: page() for name, page in PAGES.items()}
 
 
-def drift(folder: Path = FOLDER) -> list[str]:
-    """The names of the pages that are missing, differ from the declarations, or are no longer made; sorted."""
-    return _differing(folder, made())
+def differing(wanted: Mapping[str, str], folder: Path = FOLDER) -> list[str]:
+    """The names of the pages that are missing, are not as wanted, or are wanted no more; sorted."""
+    standing = {path.name: path.read_text("utf-8") for path in folder.iterdir()} if folder.exists() else {}
+    return sorted(name for name in standing.keys() | wanted.keys() if standing.get(name) != wanted.get(name))
 
 
 def write(folder: Path = FOLDER) -> list[str]:
     """Write every page into ``folder`` and remove those no longer made; gives the names that changed."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = made()
-    changed = _differing(folder, wanted)
+    changed = differing(wanted, folder)
     for name in changed:
         if name in wanted:
             (folder / name).write_text(wanted[name], "utf-8")
         else:
             (folder / name).unlink()
     return changed
-
-
-def _differing(folder: Path, wanted: Mapping[str, str]) -> list[str]:
-    standing = {path.name: path.read_text("utf-8") for path in folder.iterdir()} if folder.exists() else {}
-    return sorted(name for name in standing.keys() | wanted.keys() if standing.get(name) != wanted.get(name))
