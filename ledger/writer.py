@@ -61,7 +61,7 @@ class WriterBusy(Exception):
     """More commands are waiting than can be written soon, or the ledger is being closed."""
 
 
-class WriteFailed(Exception):
+class WriteFailed(DatabaseUnavailable):
     """The database went away; whether the command was written is unknown, and giving it again is harmless."""
 
 
