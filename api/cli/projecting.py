@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -15,14 +15,18 @@ from domain.rule import INVALID_INPUT
 from ledger import database, migrate
 from ledger.database import Duty
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
-from projections.engine import builds, posting, projector, rebuilding
-from projections.engine.model import ReadModel, definition, models
+from projections.engine import builds, posting, projector, quarantine, rebuilding
+from projections.engine.model import ReadModel, definition, fingerprint, models
+from projections.engine.quarantine import Aside
 from projections.engine.rebuilding import Advance
 
 from ..settings import Settings, load
 from ..tier_review import review
 from ..wiring import open_desk
 from .report import JsonFlag, as_json, err, facts, fail, out, progress, rows
+
+ASIDE_SHOWN_MAX = 20
+"""Why: a screenful; --json gives them all."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -120,31 +124,53 @@ def status(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Show the ledger's head and where each read model stands."""
+    """Show the ledger's head, where each read model stands, and which keys are set aside."""
     with database.connect(ready_url(load()), Duty.PROJECTOR) as connection:
         head = connection.execute("SELECT position FROM ledger.head").fetchone()
         standing = builds.serving(connection)
-        aside = dict(connection.execute("SELECT build_id, count(*) FROM books.quarantine GROUP BY 1").fetchall())
+        aside = quarantine.listed(connection)
     assert head is not None
-    lines = []
-    for name, model in sorted(models().items()):
-        build = standing.get(name)
-        state = "serving" if build and build.version == model.spec.version else "outdated" if build else "missing"
-        position = build.position if build else 0
-        quarantined = aside.get(build.id, 0) if build else 0
-        lines.append((name, model.spec.version, state, position, head[0] - position, quarantined))
-    columns = ("model", "version", "state", "position", "lag", "quarantined")
+    lines = [_standing(model, standing.get(name), head[0], aside) for name, model in sorted(models().items())]
     if json:
-        as_json({"head": head[0], "models": [dict(zip(columns, line, strict=True)) for line in lines]})
+        as_json(
+            {
+                "head": head[0],
+                "models": [dict(zip(STANDING, line, strict=True)) for line in lines],
+                "quarantine": [key._asdict() for key in aside],
+            }
+        )
     else:
         out.print(f"The ledger's head is at {head[0]:,}.".replace(",", " "))
-        rows(columns, lines, json)
-        for name, _, state, *_ in lines:
-            if state != "serving":
-                out.print(f"{name} is {state} ({definition(models()[name])}) Run: daybook project")
+        rows(STANDING, lines, json)
+        _advise(lines, standing, aside)
     late = [name for name, _, state, _, lag, _ in lines if state != "serving" or lag > (lag_max or 0)]
     if lag_max is not None and late:
         fail(f"Not in step: {', '.join(late)}; is daybook project running?")
+
+
+STANDING = ("model", "version", "state", "position", "lag", "quarantined")
+
+
+def _standing(
+    model: type[ReadModel], build: builds.Build | None, head: int, aside: Sequence[Aside]
+) -> tuple[str, int, str, int, int, int]:
+    name, version = model.spec.name, model.spec.version
+    state = "missing" if build is None else "serving" if build.version == version else "outdated"
+    position = build.position if build else 0
+    return name, version, state, position, head - position, sum(key.model == name for key in aside)
+
+
+def _advise(lines: Sequence[Sequence[Any]], standing: dict[str, builds.Build], aside: Sequence[Aside]) -> None:
+    for name, _, state, *_ in lines:
+        model = models()[name]
+        if state != "serving":
+            out.print(f"{name} is {state} ({definition(model)}) Run: daybook project")
+        elif standing[name].fingerprint != fingerprint(model):
+            out.print(f"{name} was built by other code of the same version. Run: daybook rebuild {name}")
+    for key in aside[:ASIDE_SHOWN_MAX]:
+        out.print(f"{key.model} {key.key} is set aside at entry {key.position}: {key.error}", markup=False)
+    if aside:
+        out.print(f"{len(aside)} set aside in all. Void the entry, or mend the fold and run: daybook rebuild NAME")
 
 
 def review_tiers(

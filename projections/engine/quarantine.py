@@ -1,6 +1,7 @@
 """Quarantine: a key whose fold failed is set aside with the entry and the error, and all other keys go on."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
@@ -39,3 +40,23 @@ class Quarantine:
             self._connection.execute(
                 "DELETE FROM books.quarantine WHERE build_id = %s AND key = %s", (self._build.id, str(key))
             )
+
+
+class Aside(NamedTuple):
+    """One key that is set aside, of a build in service."""
+
+    model: str
+    key: str
+    position: int
+    """The entry it failed at."""
+    error: str
+    since: datetime
+
+
+def listed(connection: Connection[Any]) -> list[Aside]:
+    """Every key that is set aside in the builds in service, in order of the entries they failed at."""
+    query = (
+        "SELECT model, key, quarantine.position, error, since FROM books.quarantine JOIN books.builds USING (build_id)"
+        " WHERE state = 'serving' ORDER BY quarantine.position, model, key"
+    )
+    return [Aside(*row) for row in connection.execute(query)]

@@ -1,0 +1,146 @@
+"""``daybook project --once``, ``rebuild`` and ``status``: what they do, what they say, and how they end."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from api.cli import app
+from domain.purchase import Purchase
+from projections.engine import builds, projector
+from projections.engine.model import ReadModel, models, on
+from projections.sales import Sales
+from tests.projections.facts import bought, named
+from tests.projections.test_posting import another_version
+from tests.projections.world import World, expected
+
+
+@pytest.fixture(autouse=True)
+def environment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", world.url)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def daybook(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def told(*arguments: str) -> Any:
+    done = daybook(*arguments, "--json")
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_project_once_builds_what_is_outdated_posts_the_rest_and_ends(world: World) -> None:
+    world.given(*(bought(f"p{n}", "ann", "2026-01-01") for n in range(3)))
+    world.enter([bought("p9", "ann", "2026-01-02")])
+
+    with another_version(Sales, 2):
+        assert told("project", "--once") == {"built": ["sales"], "posted": 1}
+        assert told("project", "--once") == {"built": [], "posted": 0}
+
+    assert set(world.rows(Sales)) == {1, 2, 3, 4}
+
+
+def test_rebuild_of_one_model_leaves_the_others(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01"))
+    before = {name: build.id for name, build in builds.serving(world.connection).items()}
+
+    assert told("rebuild", "sales") == [{"model": "sales", "version": 1, "position": 1}]
+
+    after = {name: build.id for name, build in builds.serving(world.connection).items()}
+    assert {name for name in after if after[name] != before[name]} == {"sales"}
+    assert world.rows(Sales) == expected(Sales, world.entries())
+
+
+def test_rebuild_all_rebuilds_every_model(world: World) -> None:
+    world.enter([bought("p1", "ann", "2026-01-01")])
+
+    assert {(line["model"], line["position"]) for line in told("rebuild", "--all")} == {(name, 1) for name in models()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "Name one read model or give --all; there are: "),
+        (["sales", "--all"], "Name one read model or give --all; there are: "),
+        (["churn"], "There is no read model churn; there are: audit_trail, case_register, "),
+    ],
+)
+def test_rebuild_asks_for_one_model_or_all(arguments: list[str], problem: str) -> None:
+    done = daybook("rebuild", *arguments)
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"daybook: {problem}")
+
+
+def test_status_tells_head_position_and_lag(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01"))
+    world.enter([bought("p2", "ann", "2026-01-02")])
+
+    status = told("status")
+
+    assert (status["head"], status["quarantine"]) == (2, [])
+    assert status["models"] == [
+        {"model": name, "version": model.spec.version, "state": "serving", "position": 1, "lag": 1, "quarantined": 0}
+        for name, model in sorted(models().items())
+    ]
+
+
+def test_status_tells_which_models_are_outdated_or_missing_or_of_other_code_and_what_to_do(world: World) -> None:
+    with world.admin.transaction():
+        world.admin.execute("UPDATE books.builds SET state = 'retired' WHERE model = 'remedies'")
+        world.admin.execute("UPDATE books.builds SET fingerprint = 'other' WHERE model = 'touchpoints'")
+
+    with another_version(Sales, 2):
+        said = " ".join(daybook("status").stdout.split())
+    world.admin.execute("UPDATE books.builds SET state = 'serving' WHERE model = 'remedies'")
+    world.rebuild(models()["touchpoints"])
+
+    assert "remedies is missing (One remedy as it stands.) Run: daybook project" in said
+    assert "sales is outdated (One purchase or return.) Run: daybook project" in said
+    assert "touchpoints was built by other code of the same version. Run: daybook rebuild touchpoints" in said
+    assert "set aside" not in said
+    assert "Run:" not in daybook("status").stdout
+
+
+@pytest.fixture
+def picky(own_models: None, world: World) -> type[ReadModel]:
+    class TestPicky(ReadModel, key="customer_id", version=1):
+        """Takes nothing."""
+
+        customer_id: UUID
+
+        @on(Purchase.Recorded)
+        def bought(self, e: Purchase.Recorded) -> None:
+            raise ValueError("no [bold] purchases")
+
+    projector.prepare(world.url)
+    return TestPicky
+
+
+def test_status_names_the_keys_that_are_set_aside_with_entry_and_error(world: World, picky: type[ReadModel]) -> None:
+    world.given(*(bought(f"p{n}", f"c{n}", "2026-01-01") for n in range(25)))
+
+    said, status = daybook("status").stdout, told("status")
+
+    assert f"test_picky {named('c0')} is set aside at entry 1: ValueError: no [bold] purchases\n" in said
+    assert said.count("is set aside at entry") == 20
+    assert "25 set aside in all. Void the entry, or mend the fold and run: daybook rebuild NAME" in said
+    [line] = [line for line in status["models"] if line["model"] == "test_picky"]
+    assert (line["quarantined"], line["lag"]) == (25, 0)
+    assert [key["position"] for key in status["quarantine"]] == [*range(1, 26)]
+    assert set(status["quarantine"][0]) == {"model", "key", "position", "error", "since"}
+
+
+@pytest.mark.parametrize(("lag_max", "code"), [(0, 1), (1, 1), (2, 0)])
+def test_status_ends_with_1_when_a_model_is_further_behind_than_asked(world: World, lag_max: int, code: int) -> None:
+    world.enter([bought(f"p{n}", "ann", "2026-01-01") for n in range(2)])
+
+    done = daybook("status", "--lag-max", str(lag_max))
+
+    assert done.exit_code == code
+    assert ("Not in step: audit_trail, " in done.stderr) is (code == 1)
