@@ -33,7 +33,10 @@ from tests.e2e.documents import Block, blocks
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 COPIED = ("api", "docs", "domain", "ledger", "migrations", "projections", "tests", "pyproject.toml")
-EXECUTED = ("add-an-event.md", "add-a-read-model.md", "add-a-metric.md", "import-your-data.md", "how-it-works.md")
+ADDING = ("add-an-event.md", "add-a-read-model.md", "add-a-metric.md")
+EXECUTED = (*ADDING, "import-your-data.md", "how-it-works.md")
+GUARDS = ("tests/domain/test_rules.py", "tests/projections/test_declarations.py", "tests/api/test_schema.py")
+"""Tests that look at every declaration there is."""
 SHOWN = ("elsewhere", "canonical", "leaf")
 """Marks of blocks that are not executed; the last two have a test of their own."""
 STEP_S = 60
@@ -54,12 +57,13 @@ class Reader:
         self._client: httpx.Client | None = None
 
     def follow(self, block: Block) -> None:
+        """Do what a block says, or compare what it shows with what the block before it gave."""
         if block.mark in SHOWN:
             return
         if block.mark:
             (self._folder / block.mark).write_text(block.text, "utf-8")
         elif block.language == "sh":
-            self._printed = self._run(block.text)
+            self._printed = self.run(block.text)
         elif block.language == "graphql":
             self._printed = self._ask(block.text)
         elif block.language in ("text", "json"):
@@ -68,7 +72,8 @@ class Reader:
         else:
             pytest.fail(f"no one executes a block of {block.language or 'no language'}")
 
-    def _run(self, script: str) -> str:
+    def run(self, script: str) -> str:
+        """Run a script that must not fail, and give what it prints."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=self._folder,
@@ -185,6 +190,18 @@ def test_following_a_document_gives_what_it_shows(name: str, reader: Reader) -> 
             reader.follow(block)
         except (AssertionError, pytest.fail.Exception) as error:
             pytest.fail(f"{name}, the {block.language} block at line {block.line}: {error}", pytrace=False)
+
+
+def test_what_the_documents_add_needs_no_change_elsewhere(reader: Reader) -> None:
+    added = [block for name in ADDING for block in blocks(DOCS / name) if block.language == "python" and block.mark]
+    assert len(added) == 6
+    for block in added:
+        reader.follow(block)
+
+    files = " ".join(block.mark for block in added)
+    reader.run(f".venv/bin/ruff format --check {files} && .venv/bin/ruff check {files}")
+    reader.run(".venv/bin/daybook schema --write")
+    reader.run(f".venv/bin/pytest --quiet {' '.join(GUARDS)}")
 
 
 def test_the_leaf_that_is_shown_is_the_leaf_of_the_bytes_that_are_shown() -> None:
