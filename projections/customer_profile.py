@@ -33,7 +33,7 @@ class CustomerProfile(
     key="customer_id",
     version=3,
     begins=(Customer.Registered,),
-    indexes=(("registered_at", "customer_id"), ("reference",)),
+    indexes=(("registered_at", "customer_id"), ("reference", "customer_id")),
 ):
     """A customer as last stated."""
 
