@@ -59,9 +59,9 @@ class Operation:
     def _formed(self, name: str, value: Any) -> Hashable:
         if name in self._used.shaping:
             return value  # type: ignore[no-any-return]
-        if name in self._used.cursors and value is not None:
-            return cursors.stands_at_null(value)
-        return value is None
+        if value is None:
+            return "absent"
+        return "at null" if name in self._used.cursors and cursors.stands_at_null(value) else "given"
 
     def plan(self, key: Hashable) -> Plan | None:
         """The plan that was made under that key."""
