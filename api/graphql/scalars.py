@@ -11,6 +11,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 Long = NewType("Long", int)
 LONG_MAX = 2**63 - 1
+"""Why: the largest number a column of positions or amounts holds."""
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
 
 

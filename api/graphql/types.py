@@ -22,6 +22,7 @@ from .names import camel
 from .scalars import Long
 
 INT_MAX = 2**31 - 1
+"""Why: the largest number GraphQL's Int holds; what may be larger is a Long."""
 PLAIN = (str, bool, float, UUID, datetime)
 
 
