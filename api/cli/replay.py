@@ -74,7 +74,7 @@ def _show(step: Step) -> None:
             out.print(Text.assemble(f"    {_words(field)}: ", (_shown(value), "cyan")))
     told = msgspec.to_builtins(entry.payload(), builtin_types=(datetime,))
     for change in step.changes:
-        if told.get(change.field) != change.after:
+        if (change.field, change.after) not in told.items():
             out.print(_changed(change))
 
 

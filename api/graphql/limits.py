@@ -49,12 +49,17 @@ def refuse_repetition(document: DocumentNode) -> None:
     """Refuse ``OPERATION_TOO_LARGE`` for too many aliases or repetitions; runs before validation, on bare syntax."""
     aliases = 0
     for selection_set in _selection_sets(document):
-        names = Counter(node.name.value for node in selection_set.selections if hasattr(node, "name"))
-        aliases += sum(1 for node in selection_set.selections if getattr(node, "alias", None))
-        if repeated := [name for name, times in names.items() if times > REPEATS_MAX]:
-            TOO_LARGE.refuse(problem=f"{repeated[0]} is selected more than {REPEATS_MAX} times in one place.")
-    if aliases > ALIASES_MAX:
-        TOO_LARGE.refuse(problem=f"The operation has {aliases} aliases; at most {ALIASES_MAX} are taken.")
+        selections: Any = selection_set.selections
+        aliased = [node.alias.value for node in selections if getattr(node, "alias", None)]
+        plain = [node.name.value for node in selections if hasattr(node, "name") and not getattr(node, "alias", None)]
+        aliases += len(aliased)
+        for name, times in Counter([*aliased, *plain]).items():
+            TOO_LARGE.refuse_if(
+                times > REPEATS_MAX, problem=f"{name} is selected more than {REPEATS_MAX} times in one place."
+            )
+    TOO_LARGE.refuse_if(
+        aliases > ALIASES_MAX, problem=f"The operation has {aliases} aliases; at most {ALIASES_MAX} are taken."
+    )
 
 
 def _selection_sets(document: DocumentNode) -> Iterator[SelectionSetNode]:

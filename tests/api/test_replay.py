@@ -1,0 +1,140 @@
+"""Replaying a case: each entry with who, when and what it changed; the last step is what the register shows."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from rich.console import Console
+
+from api import replay as replaying
+from api.cli import replay as command
+from api.replay import opened, replay
+from domain.vocabulary import Role
+from tests.api.asking import Api
+
+REPLAY = """query ($id: UUID!, $at: Long) { caseReplay(id: $id, atPosition: $at) { id steps {
+    position type occurredAt recordedAt actorKind actorId actorRole commandId streamId streamVersion data
+    stateBefore stateAfter voidedBy changes { field before after } } } }"""
+
+
+@pytest.fixture(scope="module")
+def case(api: Api) -> str:
+    """A case with a touchpoint, an assignment that was a mistake, and a remedy."""
+    api.done("publishRemedyAuthority", role=Role.ADMIN, effectiveFrom="2020-01-01T00:00:00Z", currency="EUR",
+             limits=[{"role": "SUPERVISOR", "amountMinor": 5000}])  # fmt: skip
+    customer = api.done("registerCustomer", name="Ada")
+    case = api.done("openCase", customerId=customer, kind="COMPLAINT", channel="PHONE", description="Kaputt.",
+                    occurredAt="2026-01-01T10:00:00Z", role=Role.AGENT, subject="ann")  # fmt: skip
+    api.done("recordTouchpoint", customerId=customer, caseId=case, channel="PHONE", direction="INBOUND", purpose="x")
+    api.done("acknowledgeCase", id=case, channel="EMAIL")
+    mistake = api.do("assignCase", id=case, handler="bob")
+    api.done("offerRemedy", caseId=case, kind="VOUCHER", amountMinor=500, currency="EUR")
+    payload = api.do("voidEntry", position=mistake["position"], reason="the wrong case")
+    assert payload["userErrors"] == []
+    return case
+
+
+def steps_of(api: Api, case: str, at: int | None = None) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = api.ask(REPLAY, {"id": case, "at": at})["caseReplay"]["steps"]
+    return steps
+
+
+def test_every_step_tells_who_did_what_and_what_it_changed(api: Api, case: str) -> None:
+    opening, contact, acknowledged, assigned, remedy, void = steps_of(api, case)
+
+    assert [step["type"] for step in (opening, contact, acknowledged, assigned, remedy, void)] == [
+        "Case.Opened", "Touchpoint.Recorded", "Case.Acknowledged", "Case.Assigned", "Remedy.Offered", "Entry.Voided"
+    ]  # fmt: skip
+    assert (opening["actorKind"], opening["actorId"], opening["actorRole"]) == ("EMPLOYEE", "ann", "AGENT")
+    assert opening["occurredAt"] == "2026-01-01T10:00:00+00:00"
+    assert (opening["stateBefore"], opening["stateAfter"]) == (None, "OPEN")
+    assert opening["data"]["description"] == "Kaputt."
+    assert (contact["stateBefore"], contact["stateAfter"], contact["changes"]) == ("OPEN", "OPEN", [])
+    assert (acknowledged["stateBefore"], acknowledged["stateAfter"]) == ("OPEN", "ACKNOWLEDGED")
+    assert {"field": "handler", "before": None, "after": "bob"} in assigned["changes"]
+    assert {"field": "state", "before": "acknowledged", "after": "in_progress"} in assigned["changes"]
+    (offered,) = remedy["changes"]
+    assert offered["field"] == "remedies"
+    assert offered["before"] == []
+    assert [(each["kind"], each["amount_minor"], each["state"]) for each in offered["after"]] == [
+        ("voucher", 500, "offered")
+    ]
+
+
+def test_a_void_entry_takes_its_change_back(api: Api, case: str) -> None:
+    *_, assigned, _remedy, void = steps_of(api, case)
+
+    assert assigned["voidedBy"] == void["position"]
+    assert {"field": "handler", "before": "bob", "after": None} in void["changes"]
+    assert (void["stateBefore"], void["stateAfter"]) == ("IN_PROGRESS", "ACKNOWLEDGED")
+
+
+def test_the_last_step_is_what_the_register_shows(api: Api, case: str) -> None:
+    query = "query ($id: UUID!) { case(id: $id) { state handler assignments remedies { state } } }"
+    shown = api.ask(query, {"id": case})["case"]
+
+    last = steps_of(api, case)[-1]
+
+    assert last["stateAfter"] == shown["state"] == "ACKNOWLEDGED"
+    assert (shown["handler"], shown["assignments"], len(shown["remedies"])) == (None, 0, 1)
+
+
+def test_a_replay_at_a_position_knows_no_more_than_was_known_then(api: Api, case: str) -> None:
+    whole = steps_of(api, case)
+    before_the_void = whole[-2]["position"]
+
+    earlier = steps_of(api, case, at=before_the_void)
+
+    assert len(earlier) == 5
+    assert [step["voidedBy"] for step in earlier] == [None] * 5
+    assert earlier[-1]["stateAfter"] == "IN_PROGRESS"
+    assert api.code(REPLAY, {"id": case, "at": whole[0]["position"] - 1}) == "NOT_FOUND"
+
+
+def test_there_is_no_replay_of_what_is_no_case(api: Api) -> None:
+    assert api.code(REPLAY, {"id": str(uuid4())}) == "NOT_FOUND"
+
+
+def test_a_case_without_end_is_refused(api: Api, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replaying, "STEPS_MAX", 5)
+
+    assert api.code(REPLAY, {"id": case}) == "CASE_TOO_LONG"
+    assert len(steps_of(api, case, at=steps_of_first(api, case))) == 1
+
+
+def steps_of_first(api: Api, case: str) -> int:
+    with psycopg.connect(api.url) as connection:
+        row = connection.execute("SELECT min(position) FROM ledger.entries WHERE case_id = %s", (case,)).fetchone()
+    assert row is not None
+    position: int = row[0]
+    return position
+
+
+def test_in_a_terminal_it_is_readable(api: Api, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "out", Console(width=200, record=True, highlight=False))
+    with api.desk.pool.connection() as connection:
+        steps = opened(api.desk.vault, replay(connection, command.UUID(case)))
+
+    for step in steps:
+        command._show(step)
+
+    lines = command.out.export_text().splitlines()
+    assert f"#{steps[0].entry.position}  2026-01-01 10:00:00  Case.Opened  by ann (agent)" in lines
+    assert "    description: Kaputt." in lines
+    assert "    → state: acknowledged → in_progress" in lines
+    assert "    → handler: bob → –" in lines
+    assert any(line.endswith(f"void by #{steps[-1].entry.position}") for line in lines)
+    assert any(line.startswith("    → remedies: – → ") and "amount minor 500" in line for line in lines)
+
+
+def test_as_json_it_is_for_programs(api: Api, case: str) -> None:
+    with api.desk.pool.connection() as connection:
+        steps = opened(api.desk.vault, replay(connection, command.UUID(case)))
+
+    told = json.loads(json.dumps([command._as_object(step) for step in steps], default=str))
+
+    assert told[0]["data"]["description"] == "Kaputt."
+    assert (told[2]["before"], told[2]["after"]) == ("open", "acknowledged")
+    assert told[0]["actor"] == {"kind": "employee", "id": "ann", "role": "agent"}
