@@ -15,6 +15,9 @@ from ledger import embedded
 TOKEN_SECRET_MIN = 32
 """Why: RFC 7518 section 3.2 asks for a key as long as the hash, 32 bytes for HS256."""
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Why: development shows more than strangers should see."""
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message says which, and what to do."""
@@ -55,6 +58,8 @@ class Settings(BaseSettings):
             raise ValueError(f"DAYBOOK_TOKEN_SECRET needs at least {TOKEN_SECRET_MIN} characters")
         if self.master_key:
             self.master_key_bytes()
+        if self.mode is Mode.DEVELOPMENT and self.host not in LOOPBACK:
+            raise ValueError("DAYBOOK_HOST reaches beyond this machine; set DAYBOOK_MODE=production with it")
         return self
 
     def master_key_bytes(self) -> bytes:

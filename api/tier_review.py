@@ -57,6 +57,8 @@ class Review(NamedTuple):
     """Customers whose tier would fall but for the grace period."""
     assigned: int
     """Customers whose tier changed, each by an entry."""
+    lapsed: int
+    """Customers who hold a tier but bought nothing in the window; the rule says nothing of them, so they keep it."""
     left_out: int
     """Customers who can hold no tier, since their registration is void or missing."""
 
@@ -65,7 +67,7 @@ class Outcome(Enum):
     """What became of an assignment."""
 
     ENTERED = "entered"
-    HELD_ALREADY = "held already"
+    HELD_ALREADY = "held already, or set by hand meanwhile"
     NO_CUSTOMER = "no customer"
 
 
@@ -97,6 +99,7 @@ def review(
         overridden=len(overridden),
         graced=len(changed) - len(due),
         assigned=done[Outcome.ENTERED],
+        lapsed=len(tiers.keys() - now.keys()),
         left_out=done[Outcome.NO_CUSTOMER],
     )
 
@@ -140,7 +143,7 @@ def _assign(ledger: Ledger, rule: TierRule, at: datetime, change: Assignment) ->
                 raise
             return Outcome.NO_CUSTOMER
         assert isinstance(customer, Customer)
-        if customer.tier is change.tier:
+        if customer.tier is change.tier or customer.is_overridden(at):
             return Outcome.HELD_ALREADY
         # With the version in its name the command is done once, and can be done again when the tier was changed since.
         name = f"{rule.version} {at.isoformat()} {customer.id} {customer.version}"

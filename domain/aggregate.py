@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -13,6 +14,14 @@ from . import command
 from .event import Event, register
 from .rule import Rule
 
+SKEW = timedelta(minutes=1)
+"""How far the clocks of those who give commands may differ."""
+
+BEFORE_BEGINNING = Rule(
+    "OCCURRED_BEFORE_BEGINNING",
+    "occurredAt lies before {begun}, when this began; nothing can have happened in it earlier.",
+    field="occurredAt",
+)
 VOID = Rule("VOID", "The {kind} was declared void; nothing more can be entered in it.")
 
 
@@ -96,6 +105,7 @@ class Aggregate(BaseAggregate[UUID]):
 
         It belongs to the aggregate's own customer and case, unless ``customer_id`` or ``case_id`` names another.
         """
+        BEFORE_BEGINNING.refuse_if(context.at < self.created_on - SKEW, begun=self.created_on)
         customer_id, case_id = customer_id or self.subject, case_id or self.matter
         entered = _enveloped(event, context, self.id, self.version + 1, customer_id, case_id)
         entered.mutate(self)

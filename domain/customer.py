@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -35,6 +36,7 @@ CONTACT_UNKNOWN = Rule("CUSTOMER_CONTACT_UNKNOWN", "The customer has no valid co
 CONTACTS_FULL = Rule("CUSTOMER_CONTACTS_FULL", "The customer has {most} contact points; invalidate one first.")
 NOTHING_CHANGES = Rule("CUSTOMER_NOTHING_CHANGES", "The profile already says so; nothing was recorded.")
 TIER_UNCHANGED = Rule("CUSTOMER_TIER_UNCHANGED", "The customer holds the tier {tier} already.")
+OVERRIDE_HOLDS = Rule("CUSTOMER_OVERRIDE_HOLDS", "The tier was set by hand and holds until {until}.")
 OVERRIDE_EXPIRED = Rule("CUSTOMER_OVERRIDE_EXPIRED", "An override must end after it begins.", field="expiresAt")
 
 CONTACTS_MAX = 50
@@ -49,6 +51,7 @@ class Customer(Aggregate):
     country: str | None = None
     contacts: set[str] = field(default_factory=set)
     tier: Tier | None = None
+    override_until: datetime | None = None
 
     class Registered(Event):
         """A customer became known to us."""
@@ -113,7 +116,7 @@ class Customer(Aggregate):
         inputs: TierInputs
 
         def apply(self, customer: Customer) -> None:
-            customer.tier = self.tier
+            customer.tier, customer.override_until = self.tier, None
 
     class TierOverridden(Event):
         """A person set the tier by hand, for a reason and a time."""
@@ -127,7 +130,7 @@ class Customer(Aggregate):
         """The tier before the override."""
 
         def apply(self, customer: Customer) -> None:
-            customer.tier = self.tier
+            customer.tier, customer.override_until = self.tier, self.expires_at
 
     @property
     def subject(self) -> UUID:
@@ -163,7 +166,12 @@ class Customer(Aggregate):
     def assign_tier(self, context: Context, fact: TierAssigned) -> None:
         """Record the result of a tier review, if it changes the tier."""
         TIER_UNCHANGED.refuse_if(self.tier is fact.tier, tier=fact.tier)
+        OVERRIDE_HOLDS.refuse_if(self.is_overridden(context.at), until=self.override_until)
         self.enter(context, fact)
+
+    def is_overridden(self, at: datetime) -> bool:
+        """Whether a tier set by hand holds at an instant."""
+        return self.override_until is not None and self.override_until > at
 
     @command(Role.SUPERVISOR, name="override_tier")
     def override_tier(self, context: Context, fact: TierOverridden) -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from .aggregate import Aggregate
 from .command import Context, command
 from .event import DECIDED, Event
+from .policy import Policy
 from .purchase import Purchase
 from .remedy import Remedy
 from .rule import Rule
@@ -20,6 +21,9 @@ MONEY = (Purchase, Remedy)
 
 ALREADY_VOIDED = Rule("ENTRY_ALREADY_VOIDED", "The entry was voided already.")
 NOT_VOIDABLE = Rule("ENTRY_NOT_VOIDABLE", "A correction cannot itself be voided; enter the fact again.")
+POLICY_NOT_VOIDABLE = Rule(
+    "ENTRY_POLICY_NOT_VOIDABLE", "A policy that was in force stays on record; publish the next version instead."
+)
 SECOND_PERSON = Rule("ENTRY_SECOND_PERSON", "You entered this, and it speaks of money; another person must void it.")
 
 
@@ -51,6 +55,7 @@ class Entry(Aggregate):
         """Declare an earlier entry void, saying why; for money by another person than the one who entered it."""
         ALREADY_VOIDED.refuse_if(target.position in self.voided)
         NOT_VOIDABLE.refuse_if(target.aggregate is Entry)
+        POLICY_NOT_VOIDABLE.refuse_if(target.aggregate is Policy)
         SECOND_PERSON.refuse_if(target.aggregate in MONEY and target.actor_id == context.actor.id)
         fact = replace(fact, voided_position=target.position, voided_type=target.type_name)
         self.enter(context, fact, customer_id=target.customer_id, case_id=target.case_id)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 from weakref import WeakValueDictionary
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool
 
-from domain.aggregate import Aggregate, standing
+from domain.aggregate import SKEW, Aggregate, standing
 from domain.command import Command, Context
 from domain.event import Event
 from domain.policy import POLICY_STREAMS
@@ -27,8 +27,6 @@ from .recorder import EntryMapper, EntryRecorder
 from .vault import Vault
 from .writer import Answer, TooLarge, Writer
 
-SKEW = timedelta(minutes=1)
-"""How far a caller's clock may run ahead of ours."""
 ATTEMPTS_MAX = 10
 """Why: a command decided on a state that was overtaken is decided anew; so many losses mean something runs wild."""
 

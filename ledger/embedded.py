@@ -51,8 +51,9 @@ def _running(get_server: Callable[..., Any], folder: Path) -> str:
             server.ensure_postgres_running()
     else:
         server.start()
-        # After the package's own, so before it: it would wait a minute for a dead server to stop.
-        atexit.register(_part_from_the_dead, server)
+        # After the package's own, so before it: it would wait a minute for a server that is dead, and leave a living
+        # one running for users that are.
+        atexit.register(_leave, server)
     url = str(server.get_uri())
     psycopg.connect(url, connect_timeout=START_S_MAX).close()
     return url
@@ -94,7 +95,9 @@ def _any_works_in(folder: Path) -> bool:
     return any(each["cwd"] is None or Path(each["cwd"]) == folder for each in alive)
 
 
-def _part_from_the_dead(server: Any) -> None:
+def _leave(server: Any) -> None:
+    with server._lock:
+        _clear_up(server.pgdata)
     if not _postmaster_lives(server.pgdata):
         server._postmaster_info = None
 

@@ -9,6 +9,7 @@ from psycopg import Connection, sql
 
 from domain import catalogue  # noqa: F401  (fills the catalogue of events)
 from domain.event import ENVELOPE, Event, UnknownSchema, events, upcast
+from domain.rule import INVALID_INPUT
 
 ENVELOPE_SQL = {
     "position": "position",
@@ -54,6 +55,25 @@ def decoded(text: str | bytes) -> Event:
     except msgspec.ValidationError:
         event = decoder().decode(_upcast(text))
     return event
+
+
+def refuse_unreadable(event: Event, data: bytes) -> None:
+    """Refuse ``INVALID_INPUT`` unless the encoded payload can be read back as the event.
+
+    What a caller gives is checked before, but not what is computed from it, such as a sum; and what was entered can
+    never be taken back.
+    """
+    kind = type(event)
+    rest = b"}" if data == b"{}" else b"," + data[1:]
+    try:
+        _decoder_of(kind).decode(b'{"type":"%s"%s' % (str(kind.__struct_config__.tag).encode(), rest))
+    except msgspec.ValidationError as error:
+        INVALID_INPUT.refuse(problem=f"{kind.type_name} would not fit what the ledger can hold: {error}")
+
+
+@cache
+def _decoder_of(kind: type[Event]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
 def decoded_lines(lines: bytes) -> list[Event]:

@@ -21,7 +21,7 @@ from psycopg_pool import ConnectionPool
 from domain.event import Event
 
 from . import canonical
-from .reading import decoded, line
+from .reading import decoded, line, refuse_unreadable
 from .vault import Vault, personal_fields
 from .writer import Writer
 
@@ -59,7 +59,9 @@ class EntryMapper(Mapper[UUID]):
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
         """The event's stored name and the canonical body of its entry."""
         assert isinstance(domain_event, Event)
-        state = canonical.body(domain_event, self._vault.sealed(domain_event))
+        data = canonical.encode(self._vault.sealed(domain_event))
+        refuse_unreadable(domain_event, data)
+        state = canonical.body(domain_event, msgspec.Raw(data))
         return StoredEntry(
             domain_event.stream_id,
             domain_event.stream_version,

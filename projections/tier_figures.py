@@ -4,10 +4,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg import Connection
 
 from domain.policy import TierRule
+from domain.rule import Rule
 from domain.tier import TierInputs
+
+OUT_OF_RANGE = Rule(
+    "TIER_FIGURES_OUT_OF_RANGE",
+    "The figures of customer {customer} are beyond what can be right ({problem}); void the entry that is wrong.",
+)
 
 FIGURES = """
     WITH bounds AS (
@@ -63,4 +70,11 @@ def tier_figures(connection: Connection[Any], rule: TierRule, at: datetime) -> d
     }
     cursor = connection.execute(FIGURES, params)
     names = [column.name for column in cursor.description or ()][1:]
-    return {row[0]: TierInputs(**dict(zip(names, row[1:], strict=True))) for row in cursor}
+    return {row[0]: _inputs(row[0], dict(zip(names, row[1:], strict=True))) for row in cursor}
+
+
+def _inputs(customer_id: UUID, figures: dict[str, Any]) -> TierInputs:
+    try:
+        return msgspec.convert(figures, TierInputs)
+    except msgspec.ValidationError as error:
+        OUT_OF_RANGE.refuse(customer=customer_id, problem=str(error))

@@ -1,6 +1,5 @@
 """``daybook run``: everything at once, for a first look and for development."""
 
-import signal
 import subprocess
 import sys
 import threading
@@ -47,8 +46,10 @@ def run() -> None:
     settings = load()
     if settings.mode is Mode.PRODUCTION:
         raise SettingsError("daybook run is for development; in production start migrate, project and serve apart.")
-    # A port in use is better told at once than after the world was made.
+    # What would keep the server from starting is better told at once than after the world was made.
     listening(settings).close()
+    settings.token_secret_text()
+    settings.master_key_bytes()
     url = settings.url()
     with database.connect(url) as connection:
         migrate.migrate(connection)
@@ -89,16 +90,18 @@ def _review(settings: Settings, url: str) -> None:
 @contextmanager
 def projector() -> Iterator[None]:
     """Keep a projector process running while the block runs; it is started again when it ends by itself."""
-    stopping = threading.Event()
+    stopping = False
+    starting = threading.Lock()
     children: list[subprocess.Popen[bytes]] = []
 
     def keep() -> None:
         for _ in range(RESTARTS_MAX):
-            if stopping.is_set():
-                return
-            # In a session of its own, so that Ctrl-C reaches the server first and the child is stopped in order.
-            child = subprocess.Popen(PROJECTOR, start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603  (our own program)
-            children.append(child)
+            with starting:
+                if stopping:
+                    return
+                # In a session of its own, so that Ctrl-C reaches the server first and the child is stopped in order.
+                child = subprocess.Popen(PROJECTOR, start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603  (ours)
+                children.append(child)
             child.wait()
 
     keeper = threading.Thread(target=keep, name="projector keeper", daemon=True)
@@ -106,10 +109,12 @@ def projector() -> Iterator[None]:
     try:
         yield
     finally:
-        stopping.set()
+        with starting:
+            stopping = True
         for child in children:
-            if child.poll() is None:
-                child.send_signal(signal.SIGTERM)
+            # The projector stops when its standard input closes.
+            if child.stdin:
+                child.stdin.close()
         keeper.join()
 
 

@@ -69,5 +69,9 @@ class Rejects:
 
 
 def _opened(path: Path, mode: str) -> IO[str]:
-    """Open a reject file; bytes that are no UTF-8 are written back as they came."""
-    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
+    """Open a reject file, for its owner alone; bytes that are no UTF-8 are written back as they came."""
+    return open(path, mode, encoding="utf-8", errors="surrogateescape", newline="", opener=_private)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -61,7 +61,8 @@ def run(url: str, stopping: Callable[[], bool], notice: Notice) -> None:
         except PostedElsewhere:
             continue
         except (psycopg.OperationalError, DatabaseUnavailable) as error:
-            notice(f"The database went away ({str(error).splitlines()[0]}); trying again.")
+            told = "refused to post" if connection and not connection.closed else "went away"
+            notice(f"The database {told} ({str(error).splitlines()[0]}); trying again.")
             if connection:
                 connection.close()
             time.sleep(RETRY_S)

@@ -1,6 +1,6 @@
 """A customer: who they are, how to reach them, which tier they hold."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from domain.customer import CONTACTS_MAX, Customer
 from domain.tier import TierInputs
@@ -134,4 +134,24 @@ def test_an_override_that_ends_as_it_begins_is_refused() -> None:
 
     registered(GOLD).when(Customer.override_tier, OVERRIDDEN, context=at_its_end).then_refused(
         "CUSTOMER_OVERRIDE_EXPIRED", field="expiresAt"
+    )
+
+
+def test_a_review_leaves_a_tier_that_was_set_by_hand() -> None:
+    registered(OVERRIDDEN).when(Customer.assign_tier, GOLD).then_refused(
+        "CUSTOMER_OVERRIDE_HOLDS", until=OVERRIDDEN.expires_at
+    )
+
+
+def test_a_review_takes_over_when_the_override_has_ended() -> None:
+    after = by("sue", Role.SUPERVISOR, at=OVERRIDDEN.expires_at)
+
+    registered(OVERRIDDEN).when(Customer.assign_tier, GOLD, context=after).then(GOLD, customer_id=STREAM)
+
+
+def test_nothing_happens_before_the_customer_was_registered() -> None:
+    earlier = by(at=datetime(2001, 1, 1, tzinfo=UTC))
+
+    registered().when(Customer.add_contact_point, HOME, context=earlier).then_refused(
+        "OCCURRED_BEFORE_BEGINNING", field="occurredAt"
     )

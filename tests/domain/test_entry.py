@@ -7,11 +7,12 @@ from domain.case import Case
 from domain.customer import Customer
 from domain.entry import Entry
 from domain.event import Event
+from domain.policy import ServiceTargets
 from domain.purchase import Line, Purchase
 from domain.remedy import Remedy
 from domain.rule import Refused
 from domain.vocabulary import CaseKind, CaseState, Channel, ClosingBasis, RemedyKind, Role, Tier
-from tests.domain.specification import CASE, CUSTOMER, STREAM, by, given, history
+from tests.domain.specification import CASE, CUSTOMER, NOON, STREAM, by, given, history
 
 SUPERVISOR = by("sue", Role.SUPERVISOR)
 OPENED = Case.Opened(kind=CaseKind.COMPLAINT, channel=Channel.PHONE)
@@ -115,3 +116,12 @@ def test_a_correction_changes_nothing_else_in_the_history_it_stands_in() -> None
     evolved = correction.mutate(case)
 
     assert (evolved.state, evolved.version) == (CaseState.CLOSED, 3)
+
+
+def test_a_policy_is_superseded_and_never_voided() -> None:
+    published = ServiceTargets(version=1, effective_from=NOON, acknowledge_within_s=1, resolve_within_s=1)
+    before = given(published, customer_id=None)
+
+    before.when(Entry.void, before.entries[0], VOID, context=by("adam", Role.ADMIN)).then_refused(
+        "ENTRY_POLICY_NOT_VOIDABLE"
+    )

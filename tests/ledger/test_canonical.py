@@ -146,9 +146,9 @@ def test_lists_large_numbers_and_empty_places_can_be_hashed_again(
 def test_times_within_a_payload_can_be_hashed_again(
     module_ledger: Ledger, module_admin: Connection[Any], reason: str, expires_at: datetime
 ) -> None:
-    customer = module_ledger.execute("register_customer", {}, acting()).stream_id
-    given = {"id": customer, "tier": "gold", "reason": reason, "expires_at": expires_at}
     supervisor = acting(Role.SUPERVISOR, at=datetime(1000, 1, 1, tzinfo=UTC))
+    customer = module_ledger.execute("register_customer", {}, acting(at=supervisor.at)).stream_id
+    given = {"id": customer, "tier": "gold", "reason": reason, "expires_at": expires_at}
 
     done = module_ledger.execute("override_tier", given, supervisor)
 

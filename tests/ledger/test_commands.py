@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
+from domain.aggregate import SKEW
 from domain.case import Case
 from domain.policy import ServiceTargets
+from domain.rule import Refused
 from domain.vocabulary import CaseState, Role
-from ledger.application import SKEW, Ledger
+from ledger.application import Ledger
 from tests.conftest import acting
 from tests.ledger.refusals import outcome_of, refused_with
 
@@ -300,14 +302,24 @@ def test_the_policy_in_force_is_the_last_that_had_taken_effect(ledger: Ledger) -
     assert [in_force(day) for day in (1, 2, 3, 4)] == [1, 1, 3, 3]
 
 
-def test_a_void_policy_is_not_in_force(ledger: Ledger) -> None:
-    def publish(seconds: int) -> int:
-        given = {"effective_from": "2060-01-01T00:00:00Z", "acknowledge_within_s": seconds, "resolve_within_s": 1}
-        return ledger.execute("publish_service_targets", given, acting(ADMIN)).position
+def test_a_policy_is_not_voided_and_stays_in_force(ledger: Ledger) -> None:
+    given = {"effective_from": "2060-01-01T00:00:00Z", "acknowledge_within_s": 10, "resolve_within_s": 1}
+    published = ledger.execute("publish_service_targets", given, acting(ADMIN)).position
 
-    publish(10)
-    second = publish(20)
+    with pytest.raises(Refused) as refused:
+        ledger.execute("void_entry", {"position": published, "reason": "x"}, acting(SUPERVISOR))
 
-    ledger.execute("void_entry", {"position": second, "reason": "x"}, acting(SUPERVISOR))
-
+    assert refused.value.code == "ENTRY_POLICY_NOT_VOIDABLE"
+    assert ledger.recorder.max_notification_id() == published
     assert ledger.in_force(ServiceTargets, datetime(2061, 1, 1, tzinfo=UTC)).acknowledge_within_s == 10
+
+
+def test_a_sum_the_ledger_could_not_read_back_is_refused(ledger: Ledger) -> None:
+    lines = [{"sku": "cup", "quantity": 1, "amount_minor": 2**53}] * 2
+    before = ledger.recorder.max_notification_id()
+
+    with pytest.raises(Refused) as refused:
+        ledger.execute("record_purchase", {"currency": "EUR", "lines": lines}, acting())
+
+    assert refused.value.code == "INVALID_INPUT"
+    assert ledger.recorder.max_notification_id() == before

@@ -117,7 +117,7 @@ def test_anyone_can_derive_each_tier_again_from_what_its_entry_holds(desk: Ledge
     found = reviewed(desk, world)
 
     entered = assignments(world)
-    assert found == Review(policy_version=1, ranked=10, overridden=0, graced=0, assigned=10, left_out=0)
+    assert found == Review(policy_version=1, ranked=10, overridden=0, graced=0, assigned=10, lapsed=0, left_out=0)
     assert len(entered) == 10
     assert {entry.tier for entry in entered} == {PLATINUM, GOLD, IRON, LEAD}
     for entry in entered:
@@ -265,7 +265,7 @@ def test_who_was_never_registered_or_is_void_holds_no_tier_and_is_told_of(desk: 
 
     found = reviewed(desk, world)
 
-    assert found == Review(policy_version=1, ranked=3, overridden=0, graced=0, assigned=1, left_out=2)
+    assert found == Review(policy_version=1, ranked=3, overridden=0, graced=0, assigned=1, lapsed=0, left_out=2)
     assert set(tiers(world)) == {named("ann")}
 
 
@@ -299,7 +299,7 @@ def test_the_command_reviews_posts_and_tells_what_it_did(
 
     assert done.exit_code == 0
     assert json.loads(done.stdout) == {
-        "policy_version": 1, "ranked": 8, "overridden": 0, "graced": 0, "assigned": 8, "left_out": 0,
+        "policy_version": 1, "ranked": 8, "overridden": 0, "graced": 0, "assigned": 8, "lapsed": 0, "left_out": 0,
     }  # fmt: skip
     assert len(tiers(world)) == 8, "what was assigned is posted too"
     assert {entry.occurred_at for entry in assignments(world)} == {AT}
