@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 from psycopg import Connection
 
+from domain.aggregate import SKEW
 from domain.event import Event
 from ledger import bulk
-from ledger.application import SKEW
 from ledger.vault import Vault, VaultError, subject_of
 
 from .drafting import Circumstances, Drafter
