@@ -104,7 +104,7 @@ async def _read(request: Request) -> bytes:
 def _asked(body: bytes) -> Asked:
     try:
         told = _body(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Misasked(400, f'Send {{"query": …, "variables": …, "operationName": …}} as JSON: {error}.') from None
     return Asked(told.query, told.operationName, told.variables or {})
 

@@ -1,5 +1,6 @@
 """``daybook replay``: a case, step by step, readable in a terminal."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,6 +14,8 @@ from ..settings import load
 from ..wiring import open_desk
 from .report import JsonFlag, as_json, fail, out
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Why: a customer's words must not move the cursor of an auditor's terminal."""
 VALUE_MAX = 500
 """Why: a longer text fills the screen; it is in full in the JSON."""
 
@@ -94,6 +97,7 @@ def _shown(value: Any) -> str:
     if isinstance(plain, dict):
         return ", ".join(f"{_words(name)} {_shown(part)}" for name, part in plain.items() if part is not None)
     text = {True: "yes", False: "no"}[plain] if isinstance(plain, bool) else str(plain)
+    text = CONTROL.sub("�", text)
     return text if len(text) <= VALUE_MAX else f"{text[:VALUE_MAX]}…"
 
 

@@ -22,6 +22,7 @@ log = logging.getLogger("daybook.api")
 UNAVAILABLE = "The database cannot be reached just now; try again in a moment."
 TOO_SLOW = "The question took longer than it may; ask for less at once."
 NOT_BUILT = "A read model this needs is not built yet, or is of another version; run: daybook project"
+BAD_VALUE = "A value is beyond what can be asked for; look for NUL characters, and numbers or dates out of range."
 UNEXPECTED = "Something went wrong on our side; report the request id."
 
 EXPECTED: Sequence[tuple[type[BaseException], str, str | None]] = (
@@ -29,6 +30,7 @@ EXPECTED: Sequence[tuple[type[BaseException], str, str | None]] = (
     (pg.UndefinedTable, "NOT_BUILT", NOT_BUILT),
     (pg.UndefinedColumn, "NOT_BUILT", NOT_BUILT),
     (psycopg.OperationalError, "UNAVAILABLE", UNAVAILABLE),
+    (psycopg.DataError, "BAD_VALUE", BAD_VALUE),
     (DatabaseUnavailable, "UNAVAILABLE", UNAVAILABLE),
     (WriterBusy, "BUSY", None),
     (VaultError, "VAULT", None),

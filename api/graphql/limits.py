@@ -40,9 +40,19 @@ COST_MAX = 10_000
 TOTAL_COST = 50
 """Why: a total counts up to 10 000 index entries, about as long as reading fifty rows takes."""
 
+TEXT_MAX = 50_000
+"""Why: ten times the longest operation a frontend needs; 500 of them are kept, comments and all."""
+
 TOO_LARGE = Rule("OPERATION_TOO_LARGE", "{problem}")
 
 Fragments = Mapping[str, FragmentDefinitionNode]
+
+
+def refuse_length(text: str) -> None:
+    """Refuse ``OPERATION_TOO_LARGE`` for too long a text; runs before it is parsed and kept."""
+    TOO_LARGE.refuse_if(
+        len(text) > TEXT_MAX, problem=f"The operation has {len(text)} characters; at most {TEXT_MAX} are taken."
+    )
 
 
 def refuse_repetition(document: DocumentNode) -> None:
@@ -141,8 +151,14 @@ class _Cost:
         below = 0
         if node.selection_set and isinstance(named, GraphQLObjectType):
             below = self.of(named, node.selection_set, self._page(node) if "first" in field.args else size)
-        if node.name.value in ("edges", "nodes"):
-            return size * (below + (node.name.value == "nodes"))
+        if node.name.value == "edges":
+            # Rows are read for their cursors, too.
+            return size * max(below, 1)
+        if node.name.value == "nodes":
+            return size * (below + 1)
+        if node.name.value == "pageInfo":
+            # To know whether a page has a next one, it is read.
+            return size
         return below + weight(field)
 
     def _page(self, node: FieldNode) -> int:

@@ -31,7 +31,10 @@ def _datetime_in(value: Any) -> datetime:
             "DateTime needs RFC 3339 with an offset and at most six digits of a second,"
             f" such as 2026-01-31T08:00:00Z, not {value!r:.60}."
         )
-    return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"DateTime reaches from year 1 to year 9999 in UTC, not to {value!r:.60}.") from None
 
 
 def _long_in(value: Any) -> int:
