@@ -95,6 +95,7 @@ def run(url: str, batch: int, shared: bool) -> tuple[list[Told], list[Told], lis
             [*command, str(number), str(batch), str(int(shared))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for number in range(PROCESSES)
@@ -107,8 +108,9 @@ def run(url: str, batch: int, shared: bool) -> tuple[list[Told], list[Told], lis
         answers = [readers.submit(writer.communicate, "go\n", 120) for writer in writers]
         while not all(answer.done() for answer in answers):
             tail.look()
+        for writer, answer in zip(writers, answers, strict=True):
+            assert writer.returncode == 0, answer.result()[1]
         told = [Told(UUID(key), position) for answer in answers for key, position in json.loads(answer.result()[0])]
-        assert [writer.returncode for writer in writers] == [0] * PROCESSES
         before = -1
         while len(tail.seen) != before:
             before = len(tail.seen)
