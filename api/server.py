@@ -24,8 +24,9 @@ from ledger.migrate import MigrationError
 
 from .auth import Door
 from .endpoint import Endpoint
-from .graphql.execution import Answering, Services
+from .graphql.execution import Answering
 from .graphql.reading import Reader, reader
+from .graphql.request import Services
 from .graphql.schema import executable
 from .graphql.standing import STANDING, standings
 from .settings import Mode, Settings, SettingsError

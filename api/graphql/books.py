@@ -81,12 +81,24 @@ def books() -> Mapping[str, Book]:
 
 
 @cache
+def asked_by(query: str) -> Book | None:
+    """The book that a query of that name asks for a row or a page."""
+    return next((book for book in books().values() if query in (book.one, book.many)), None)
+
+
+@cache
 def fields(name: str) -> Mapping[str, Leaf]:
     """The columns of a book by their GraphQL names; the key of a hub is called ``id``."""
     book = books()[name]
     hints = columns(book.model)
     shown = {column: "id" if book.is_hub and column == book.key else camel(column) for column in hints}
     return {shown[column]: Leaf(column, hint, _doc(book.model, column)) for column, hint in hints.items()}
+
+
+@cache
+def key_name(name: str) -> str:
+    """What the key of a book is called in GraphQL."""
+    return next(shown for shown, told in fields(name).items() if told.field == books()[name].key)
 
 
 @cache

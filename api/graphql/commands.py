@@ -23,10 +23,11 @@ from domain.vocabulary import ActorKind
 
 from . import access
 from .books import books
-from .execution import Context, Ready
 from .inputs import CIRCUMSTANCES, command_input, pointed, told
 from .names import camel, pascal, uncapital
+from .plan import KEY
 from .reading import STALE
+from .request import Context, Ready
 from .rows import row_type
 from .scalars import Long
 from .types import object_type
@@ -176,7 +177,9 @@ async def _row(info: strawberry.Info, shown: Shown, outcome: Outcome) -> Ready |
         asked = f"SELECT {shown.by} FROM ledger.entries WHERE position = %s"  # noqa: S608  (a column of ours)
         key = await context.services.reader.value(asked, (outcome.position,))
     try:
-        return await context.row(info._raw_info, shown.book, key, outcome.position, PAYLOAD_S_MAX)
+        return await context.row(
+            info._raw_info, shown.book, {KEY: key}, at_least=outcome.position, wait_s=PAYLOAD_S_MAX
+        )
     except Refused as refused:
         if refused.code != STALE.code:
             raise

@@ -1,46 +1,27 @@
 """Answers a request: prepared once for each text, then executed by graphql-core over Strawberry's schema.
 
-What is read from the books comes back from its resolver ready, planned and shaped in one piece; graphql-core executes
-all the rest. Strawberry's own ``execute`` parses and validates through extensions each time and costs half as much
-again as all that is done here.
+An operation that asks the books and nothing else is answered without the executor, by the statements planned for it.
+In any other, what is read from the books comes back from its resolver ready, in one piece, and graphql-core executes
+the rest.
 """
 
 import secrets
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-import anyio.to_thread
 import msgspec
-from anyio import CapacityLimiter
-from graphql import ExecutionResult, Executor, GraphQLError, GraphQLField, GraphQLResolveInfo, GraphQLSchema
+from graphql import ExecutionResult, Executor, GraphQLError, GraphQLSchema
+from graphql.execution.values import get_variable_values
 from strawberry.execution import optimized_is_awaitable
 
 from domain.rule import Refused
 
 from ..auth import Viewer
-from ..wiring import Desk
-from . import access, errors
+from . import errors
 from .limits import COST_MAX
-from .operations import Operation, Operations
-from .plan import KEY, Plan, Planner
-from .reading import Reader
-from .selection import Scope, Selected
-from .shape import Sealed, Sealing, struct
-
-Info = GraphQLResolveInfo[Any]
-
-COMMANDS_MAX = 128
-"""Why: commands wait for a commit together, and the more wait, the more one commit writes; half a page is plenty."""
-OPENED_AT_ONCE_MAX = 200
-"""Why: so many take a millisecond or two, for which no other request should wait longer."""
-METRICS_MAX = 2
-"""Why: a metric keeps a core of the database busy; a small server has two."""
-
-
-class Ready(NamedTuple):
-    """A value that is already as the answer has it, so that nothing below it is resolved."""
-
-    value: Any
+from .operations import Operations
+from .request import Context, Ready, Services
+from .shape import Sealed
 
 
 class Reading(Executor[Any]):
@@ -53,75 +34,12 @@ class Reading(Executor[Any]):
         return super().complete_value(return_type, details, info, path, result, context)
 
 
-class Services:
-    """What requests are answered with, one set for the process."""
-
-    def __init__(self, desk: Desk, reader: Reader) -> None:
-        """Read through ``reader``, do all else through ``desk``."""
-        self.desk, self.reader = desk, reader
-        self.commands, self.metrics = CapacityLimiter(COMMANDS_MAX), CapacityLimiter(METRICS_MAX)
-
-
 class Asked(NamedTuple):
     """What a request asks."""
 
     query: str
     operation_name: str | None
     variables: Mapping[str, Any]
-
-
-class Context:
-    """One request while it is answered."""
-
-    def __init__(self, services: Services, viewer: Viewer, operation: Operation) -> None:
-        """Answer ``viewer``'s ``operation``."""
-        self.services, self.viewer, self.operation = services, viewer, operation
-        self.form: Hashable = None
-        self.sealing: Sealing = [] if viewer.role in access.PERSONAL else None
-
-    async def row(
-        self, info: Info, book: str, key: Any, at_least: int | None = None, wait_s: float | None = None
-    ) -> Ready | None:
-        """The selected parts of the row of a book with that key, waited for where it must stand at a position."""
-        plan = self._plan(info, lambda planner, field: planner.one(book, field, info.field_nodes))
-        await self.services.reader.wait(plan.models, at_least, wait_s)
-        return await self._read(plan, {**plan.parameters(variables(info)), KEY: key})
-
-    async def page(self, info: Info, book: str, at_least: int | None = None) -> Ready | None:
-        """The selected parts of a page of a book."""
-        plan = self._plan(info, lambda planner, field: planner.many(book, field, info.field_nodes))
-        await self.services.reader.wait(plan.models, at_least)
-        return await self._read(plan, plan.parameters(variables(info)))
-
-    async def _read(self, plan: Plan, parameters: Mapping[str, Any]) -> Ready | None:
-        source = await self.services.reader.json(plan.statement, parameters)
-        return None if source is None else Ready(plan.shape(source, self.sealing))
-
-    def shaped(self, info: Info, declared: type[msgspec.Struct], values: Any) -> Ready:
-        """The selected parts of a struct, or of several, given as the dicts their JSON is."""
-        chosen = Selected(str(info.path.key), info.field_name, info.field_nodes)
-        shape = struct(declared, chosen, self.scope(info))
-        if isinstance(values, list):
-            return Ready([shape(value, self.sealing) for value in values])
-        return Ready(shape(values, self.sealing))
-
-    def _plan(self, info: Info, planned: Callable[[Planner, GraphQLField], Plan]) -> Plan:
-        key = (tuple(info.path.as_list()), self.viewer.role, self.form)
-        plan = self.operation.plan(key)
-        if plan is None:
-            planner = Planner(self.scope(info), self.viewer.role)
-            plan = planned(planner, info.parent_type.fields[info.field_name])
-            self.operation.keep(key, plan)
-        return plan
-
-    def scope(self, info: Info) -> Scope:
-        """What names stand for in this request."""
-        return Scope(self.operation.fragments, variables(info))
-
-
-def variables(info: Info) -> Mapping[str, Any]:
-    """The variables of a request with their defaults, as Python values."""
-    return info.variable_values.coerced
 
 
 class Answer(NamedTuple):
@@ -137,7 +55,7 @@ class Answering:
 
     def __init__(self, schema: GraphQLSchema, services: Services, *, introspection: bool) -> None:
         """Answer with ``services``; ``introspection`` also tells the schema itself."""
-        self._schema, self._services, self._introspection = schema, services, introspection
+        self._schema, self._services, self._hidden = schema, services, not introspection
         self._operations = Operations(schema, introspection=introspection)
 
     async def answer(self, asked: Asked, viewer: Viewer) -> Answer:
@@ -154,44 +72,46 @@ class Answering:
         operation = self._operations.prepared(asked.query, asked.operation_name)
         if isinstance(operation, list):
             return _refused(operation, request_id)
-        context = Context(self._services, viewer, operation)
+        definitions = operation.node.variable_definitions or ()
+        given = get_variable_values(self._schema, definitions, dict(asked.variables), hide_suggestions=self._hidden)
+        if isinstance(given, list):
+            return _refused(given, request_id)
+        context = Context(self._services, viewer, operation, given.coerced)
+        cost = operation.cost(self._schema, given.coerced, context.form)
+        result = await self._read(context) or await self._executed(asked, context)
+        await context.open()
+        told: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            told["errors"] = [errors.formatted(error, request_id) for error in result.errors]
+        told["extensions"] = {"cost": {"requested": cost, "maximum": COST_MAX}}
+        return Answer(_encoded(told), 200)
+
+    async def _read(self, context: Context) -> ExecutionResult | None:
+        """The answer where the books alone give it; ``None`` where they do not, or where anything goes wrong.
+
+        Then the executor answers, which tells an error with its exact place; to read again does no harm.
+        """
+        try:
+            plans = context.direct(self._schema)
+            return ExecutionResult(await context.read(plans), None) if plans else None
+        except Exception:  # noqa: BLE001  (whatever it is comes up again where it is told)
+            if context.sealing:
+                context.sealing.clear()
+            return None
+
+    async def _executed(self, asked: Asked, context: Context) -> ExecutionResult:
         executor = Reading.build(
             self._schema,
-            operation.document,
+            context.operation.document,
             context_value=context,
             raw_variable_values=dict(asked.variables),
             operation_name=asked.operation_name,
             is_awaitable=cast(Any, optimized_is_awaitable),
-            hide_suggestions=not self._introspection,
+            hide_suggestions=self._hidden,
         )
-        if isinstance(executor, list):
-            return _refused(executor, request_id)
-        coerced = executor.variable_values.coerced
-        context.form = operation.form(coerced)
-        cost = operation.cost(self._schema, coerced, context.form)
+        assert not isinstance(executor, list), "the variables were found to fit"
         result: Any = executor.execute_operation()
-        if not isinstance(result, ExecutionResult):
-            result = await result
-        return await self._told(result, context, cost, request_id)
-
-    async def _told(self, result: ExecutionResult, context: Context, cost: int, request_id: str) -> Answer:
-        told: dict[str, Any] = {"data": result.data}
-        problems = [errors.formatted(error, request_id) for error in result.errors or ()]
-        if context.sealing:
-            await self._open(context.sealing)
-        if problems:
-            told["errors"] = problems
-        told["extensions"] = {"cost": {"requested": cost, "maximum": COST_MAX}}
-        return Answer(_encoded(told), 200)
-
-    async def _open(self, sealing: list[Sealed]) -> None:
-        """Open all sealed values of an answer at once; in a thread where keys must be looked up, or there are many."""
-        vault, values = self._services.desk.vault, [(sealed.field, sealed.sealed) for sealed in sealing]
-        texts = vault.open_held(values) if len(values) <= OPENED_AT_ONCE_MAX else None
-        if texts is None:
-            texts = await anyio.to_thread.run_sync(vault.open_many, values)
-        for sealed, text in zip(sealing, texts, strict=True):
-            sealed.text = text
+        return cast(ExecutionResult, result if isinstance(result, ExecutionResult) else await result)
 
 
 def _refused(found: list[GraphQLError], request_id: str) -> Answer:

@@ -17,9 +17,9 @@ from projections.engine import metric as engine
 from projections.engine.metric import BAD_PARAMETER, Metric, metric_named, metrics
 
 from . import access
-from .execution import Context, Info, Ready
 from .names import camel
 from .queries import query
+from .request import Context, Info, Ready
 from .rows import argument
 from .selection import plain
 from .types import Given, leaves, outgoing, plain_text, title

@@ -1,6 +1,6 @@
 """Operations: a request's text, parsed, validated and measured once, however often it is sent."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,11 +23,10 @@ from graphql import (
 from graphql.validation import NoSchemaIntrospectionCustomRule
 
 from . import cursors, limits
-from .plan import Plan
 
 OPERATIONS_MAX = 500
 """Why: the operations of a few clients; some 20 MB of syntax trees and plans."""
-PLANS_MAX = 64
+KEPT_MAX = 64
 """Why: one operation has a plan for each root field and set of arguments; more come only of sizes that vary."""
 ERRORS_MAX = 20
 """Why: nobody mends more than that at once."""
@@ -36,14 +35,13 @@ SHAPING = ("first", "last", "orderBy", "oldestFirst", "if")
 
 
 class Operation:
-    """One operation of a valid document, with the plans made for it so far."""
+    """One operation of a valid document, with the plans that were made for it."""
 
     def __init__(self, document: DocumentNode, node: OperationDefinitionNode) -> None:
         """Take the operation ``node`` of ``document``."""
         self.document, self.node = document, node
         self.fragments: Mapping[str, FragmentDefinitionNode] = _fragments(document)
-        self._plans: dict[Hashable, Plan] = {}
-        self._costs: dict[Hashable, int] = {}
+        self._kept: dict[Hashable, Any] = {}
         self._used = _Variables()
         visit(document, self._used)
 
@@ -63,25 +61,20 @@ class Operation:
             return "absent"
         return "at null" if name in self._used.cursors and cursors.stands_at_null(value) else "given"
 
-    def plan(self, key: Hashable) -> Plan | None:
-        """The plan that was made under that key."""
-        return self._plans.get(key)
-
-    def keep(self, key: Hashable, plan: Plan) -> None:
-        """Keep a plan for the next time."""
-        if len(self._plans) >= PLANS_MAX:
-            self._plans.clear()
-        self._plans[key] = plan
+    def kept(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What was made for this operation under that key, or is made now and kept for the next time."""
+        if key not in self._kept:
+            if len(self._kept) >= KEPT_MAX:
+                self._kept.clear()
+            self._kept[key] = make()
+        return self._kept[key]
 
     def cost(self, schema: GraphQLSchema, variables: Mapping[str, Any], form: Hashable) -> int:
         """What it costs with variables of that form; refuses ``OPERATION_TOO_LARGE``."""
-        if form not in self._costs:
-            root = schema.get_root_type(self.node.operation)
-            assert root is not None
-            if len(self._costs) >= PLANS_MAX:
-                self._costs.clear()
-            self._costs[form] = limits.cost(root, self.node, self.fragments, variables)
-        return self._costs[form]
+        root = schema.get_root_type(self.node.operation)
+        assert root is not None
+        made: int = self.kept(("cost", form), lambda: limits.cost(root, self.node, self.fragments, variables))
+        return made
 
 
 class _Variables(Visitor):
@@ -109,10 +102,14 @@ class Operations:
         self._rules = [*specified_rules, *recommended_rules]
         if not introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
-        self.prepared = lru_cache(maxsize=OPERATIONS_MAX)(self._prepare)
+        self._kept = lru_cache(maxsize=OPERATIONS_MAX)(self._prepare)
+
+    def prepared(self, text: str, name: str | None) -> Operation | list[GraphQLError]:
+        """The operation of that name in a text, or what is wrong with it; refuses ``OPERATION_TOO_LARGE``."""
+        limits.refuse_length(text)
+        return self._kept(text, name)
 
     def _prepare(self, text: str, name: str | None) -> Operation | list[GraphQLError]:
-        """The operation of that name in a text, or what is wrong with it; refuses ``OPERATION_TOO_LARGE``."""
         try:
             document = parse(text, max_tokens=limits.TOKENS_MAX, allow_empty_selection_sets=False)
         except GraphQLError as error:

@@ -45,16 +45,15 @@ class Page:
     def shape(self, field: GraphQLField, nodes: Iterable[FieldNode]) -> Shape:
         """The shape of a page for the places that select it."""
         size, backward = self._cut.size, self._cut.backward
-        parts = self._parts(field, nodes, self._of_page)
+        page = _object(self._parts(field, nodes, self._of_page))
 
-        def shaped(source: Any, sealing: Sealing) -> dict[str, Any]:
+        def shaped(source: Any, sealing: Sealing) -> Any:
             rows, total = source
             more = len(rows) > size
             del rows[size:]
             if backward:
                 rows.reverse()
-            found = Found(rows, total, more)
-            return {key: part(found, sealing) for key, part in parts}
+            return page(Found(rows, total, more), sealing)
 
         return shaped
 
@@ -75,12 +74,10 @@ class Page:
         if chosen.name == "nodes":
             row = self._row(_object_type(field), chosen.nodes)
             return lambda found, sealing: [row(each, sealing) for each in found.rows]
-        parts: list[tuple[str, Any]]
         if chosen.name == "pageInfo":
-            parts = self._parts(field, chosen.nodes, self._of_info)
-            return lambda found, sealing: {key: part(found, sealing) for key, part in parts}
-        parts = self._parts(field, chosen.nodes, self._of_edge)
-        return lambda found, sealing: [{key: part(each, sealing) for key, part in parts} for each in found.rows]
+            return _object(self._parts(field, chosen.nodes, self._of_info))
+        edge = _object(self._parts(field, chosen.nodes, self._of_edge))
+        return lambda found, sealing: [edge(each, sealing) for each in found.rows]
 
     def _of_edge(self, field: GraphQLField, chosen: Selected) -> Shape:
         return self._row(_object_type(field), chosen.nodes) if chosen.name == "node" else self._cursor()
@@ -99,6 +96,17 @@ class Page:
         values = itemgetter(*(self._columns.column(column) for column in order.columns))
         written = cursors.writer(order)
         return lambda row, _: written(values(row))
+
+
+def _object(parts: list[tuple[str, Shape]]) -> Shape:
+    """An object of parts that are all made of the same source; the usual one or two without a loop."""
+    if len(parts) == 1:
+        ((only, made),) = parts
+        return lambda source, sealing: {only: made(source, sealing)}
+    if len(parts) == 2:
+        (one, made_one), (other, made_other) = parts
+        return lambda source, sealing: {one: made_one(source, sealing), other: made_other(source, sealing)}
+    return lambda source, sealing: {key: made(source, sealing) for key, made in parts}
 
 
 def _always(value: Any) -> Callable[[Any, Any], Any]:

@@ -16,7 +16,7 @@ from domain.vocabulary import Role
 from projections.engine.table import optional, table
 
 from . import access, shape
-from .books import Book, Relation, books, fields, relations
+from .books import Book, Relation, books, fields, key_name, relations
 from .names import camel
 from .pages import Page
 from .paging import Slice, ways
@@ -29,7 +29,7 @@ TOTAL_MAX = 10_000
 """Why: beyond it a reader wants to know that there are many, and counting on would cost more than the page."""
 
 KEY = "key"
-"""The parameter that holds the key of the row asked for."""
+"""The parameter that holds the key of the row asked for, where no argument does."""
 
 Where = Callable[[Identifier], Composable]
 
@@ -83,10 +83,11 @@ class Planner:
         self._models: set[str] = set()
         self._aliases = count()
 
-    def one(self, name: str, field: GraphQLField, nodes: Iterable[FieldNode]) -> Plan:
-        """Plan for the row of a book whose key is given as the parameter ``KEY``."""
+    def one(self, name: str, field: GraphQLField, nodes: list[FieldNode]) -> Plan:
+        """Plan for a row of a book: the one whose key the field's argument gives, else the parameter ``KEY``."""
         book = books()[name]
-        key = sql.Placeholder(KEY)
+        given = Arguments(field, nodes[0], self._scope).later(key_name(name))
+        key = self._bind(given) if given else sql.Placeholder(KEY)
         statement, shaped = self._row(book, field, nodes, lambda alias: self._equal(alias, book.key, key))
         return self._plan(statement, shaped)
 
@@ -168,17 +169,19 @@ class Planner:
 
     def _rows(self, book: Book, row: Row, cut: Slice, conditions: list[Composable]) -> Composable:
         order, limit = cut.order_by(row.alias), Literal(cut.size + 1)
-        sources = [
-            SQL("SELECT {}.* FROM {} {} {} ORDER BY {} LIMIT {}").format(
-                row.alias, table(book.name), row.alias, _where([*conditions, *way]), order, limit
-            )
+        tail = SQL("ORDER BY {} LIMIT {}").format(order, limit)
+        found = [
+            SQL("{} {} {}").format(table(book.name), row.alias, _where([*conditions, *way]))
             for way in ways(cut, row.alias, self._bind)
         ]
-        # Where a page may cross from rows with a value to rows without, each side is read by its own index range.
-        source = SQL(" UNION ALL ").join(SQL("({})").format(source) for source in sources)
-        return SQL(
-            "SELECT coalesce(json_agg(page.j), '[]') FROM (SELECT {} AS j FROM ({}) {} ORDER BY {} LIMIT {}) page"
-        ).format(row.json(), source, row.alias, order, limit)
+        source = found[0]
+        if len(found) > 1:
+            # The page may cross from rows with a value to rows without: each side is read by its own index range.
+            sides = [SQL("(SELECT {}.* FROM {} {})").format(row.alias, each, tail) for each in found]
+            source = SQL("({}) {}").format(SQL(" UNION ALL ").join(sides), row.alias)
+        return SQL("SELECT coalesce(json_agg(page.j), '[]') FROM (SELECT {} AS j FROM {} {}) page").format(
+            row.json(), source, tail
+        )
 
     def _total(self, book: Book, alias: Identifier, conditions: list[Composable]) -> Composable:
         return SQL("(SELECT count(*) FROM (SELECT FROM {} {} {} LIMIT {}) counted)").format(

@@ -10,8 +10,8 @@ from strawberry.types.field import StrawberryField
 
 from projections.engine.model import columns
 
-from .books import Book, books, fields
-from .execution import Context
+from .books import Book, books, key_name
+from .request import Context, Info
 from .rows import argument, page_arguments, page_type, row_type
 from .scalars import Long
 from .types import annotation
@@ -49,7 +49,7 @@ def query(
 def page_query(book: Book) -> StrawberryField:
     """The query for a page of a book."""
 
-    async def resolve(context: Context, info: Any, at_least: int | None = None, **_: Any) -> Any:
+    async def resolve(context: Context, info: Info, at_least: int | None = None, **_: Any) -> Any:
         # What else is given is read from the operation itself, where it shapes the statement.
         return await context.page(info, book.name, at_least)
 
@@ -59,12 +59,11 @@ def page_query(book: Book) -> StrawberryField:
 def row_query(book: Book, name: str) -> StrawberryField:
     """The query for one row of a book."""
 
-    async def resolve(context: Context, info: Any, key: Any, at_least: int | None = None) -> Any:
-        return await context.row(info, book.name, key, at_least)
+    async def resolve(context: Context, info: Info, at_least: int | None = None, **_: Any) -> Any:
+        return await context.row(info, book.name, at_least=at_least)
 
-    shown = next(field for field, told in fields(book.name).items() if told.field == book.key)
     key = argument("key", annotation(columns(book.model)[book.key]), "Its key.")
-    key.graphql_name = shown
+    key.graphql_name = key_name(book.name)
     return query(name, row_type(book.name) | None, f"One row by its key. {book.doc}", [key], resolve)
 
 

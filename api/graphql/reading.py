@@ -15,8 +15,8 @@ from domain.rule import Rule
 from ledger import database
 from ledger.database import Duty
 
-READERS_MAX = 8
-"""Why: PostgreSQL gains nothing from more queries at once than a small server has cores for, and some wait on disk."""
+READERS_MAX = 24
+"""Why: to wait for a connection costs a request more than to have PostgreSQL share its cores among a few more."""
 READ_S_MAX = 10
 """Why: no page takes longer unless something is wrong, and a caller waits no longer anyway."""
 WAIT_S_MAX = 5.0

@@ -13,9 +13,9 @@ from domain.event import Event, field_doc
 from domain.vocabulary import ActorKind, CaseState, Role
 
 from ..replay import Step, replay
-from .execution import Context, Info, Ready
 from .names import camel
 from .queries import query
+from .request import Context, Info, Ready
 from .rows import argument
 from .scalars import Long
 from .types import outgoing

@@ -10,6 +10,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
+    OperationDefinitionNode,
     SelectionSetNode,
     Undefined,
     VariableNode,
@@ -36,7 +37,7 @@ class Selected(NamedTuple):
     nodes: list[FieldNode]
 
 
-def selected(nodes: Iterable[FieldNode], scope: Scope) -> list[Selected]:
+def selected(nodes: Iterable[FieldNode | OperationDefinitionNode], scope: Scope) -> list[Selected]:
     """The fields that are selected below some places of one field, in order.
 
     No type here is an interface or union, so every fragment applies.

@@ -9,8 +9,8 @@ from strawberry.types.field import StrawberryField
 
 from projections.engine.model import definition, models
 
-from .execution import Context, Info, Ready
 from .queries import query
+from .request import Context, Info, Ready
 from .types import outgoing
 
 STANDING = """

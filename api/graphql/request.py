@@ -1,0 +1,137 @@
+"""One request while it is answered: who asks, what with, and how the books are read for it."""
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+import anyio.to_thread
+import msgspec
+from anyio import CapacityLimiter
+from graphql import GraphQLField, GraphQLResolveInfo, GraphQLSchema
+
+from ..auth import Viewer
+from ..wiring import Desk
+from . import access
+from .books import asked_by
+from .operations import Operation
+from .plan import Plan, Planner
+from .reading import Reader
+from .selection import Scope, Selected, Variables, selected
+from .shape import Sealing, struct
+
+Info = GraphQLResolveInfo[Any]
+
+COMMANDS_MAX = 128
+"""Why: commands wait for a commit together, and the more wait, the more one commit writes; half a page is plenty."""
+METRICS_MAX = 2
+"""Why: a metric keeps a core of the database busy; a small server has two."""
+OPENED_AT_ONCE_MAX = 200
+"""Why: so many take a millisecond or two, for which no other request should wait longer."""
+
+
+class Services:
+    """What requests are answered with, one set for the process."""
+
+    def __init__(self, desk: Desk, reader: Reader) -> None:
+        """Read through ``reader``, do all else through ``desk``."""
+        self.desk, self.reader = desk, reader
+        self.commands, self.metrics = CapacityLimiter(COMMANDS_MAX), CapacityLimiter(METRICS_MAX)
+
+
+class Ready(NamedTuple):
+    """A value that is already as the answer has it, so that nothing below it is resolved."""
+
+    value: Any
+
+
+class Context:
+    """What a request is answered with."""
+
+    def __init__(self, services: Services, viewer: Viewer, operation: Operation, variables: Variables) -> None:
+        """Answer ``viewer``'s ``operation`` with ``variables``; refuses ``BAD_CURSOR``."""
+        self.services, self.viewer, self.operation = services, viewer, operation
+        self.sealing: Sealing = [] if viewer.role in access.PERSONAL else None
+        self.form = operation.form(variables)
+        self.scope = Scope(operation.fragments, variables)
+
+    async def row(
+        self,
+        info: Info,
+        book: str,
+        key: Mapping[str, Any] | None = None,
+        *,
+        at_least: int | None = None,
+        wait_s: float | None = None,
+    ) -> Ready | None:
+        """The selected parts of a row of a book, its key given by the field's argument or by ``key``."""
+        plan = self._planned(info, lambda planner, field: planner.one(book, field, info.field_nodes))
+        await self.services.reader.wait(plan.models, at_least, wait_s)
+        value = await self._read(plan, key or {})
+        return None if value is None else Ready(value)
+
+    async def page(self, info: Info, book: str, at_least: int | None = None) -> Ready:
+        """The selected parts of a page of a book."""
+        plan = self._planned(info, lambda planner, field: planner.many(book, field, info.field_nodes))
+        await self.services.reader.wait(plan.models, at_least)
+        return Ready(await self._read(plan, {}))
+
+    def shaped(self, info: Info, declared: type[msgspec.Struct], values: Any) -> Ready:
+        """The selected parts of a struct, or of several, given as the dicts their JSON is."""
+        chosen = Selected(str(info.path.key), info.field_name, info.field_nodes)
+        shape = struct(declared, chosen, self.scope)
+        if isinstance(values, list):
+            return Ready([shape(value, self.sealing) for value in values])
+        return Ready(shape(values, self.sealing))
+
+    def direct(self, schema: GraphQLSchema) -> dict[str, Plan] | None:
+        """The plans that answer the whole operation, where it asks for rows and pages of the books and nothing else."""
+        found: dict[str, Plan] | None = self._kept("direct", lambda: self._direct(schema))
+        return found
+
+    async def read(self, plans: Mapping[str, Plan]) -> dict[str, Any]:
+        """The answers of several plans, by their keys."""
+        if len(plans) == 1:
+            ((key, plan),) = plans.items()
+            return {key: await self._read(plan, {})}
+        values = await asyncio.gather(*(self._read(plan, {}) for plan in plans.values()))
+        return dict(zip(plans, values, strict=True))
+
+    async def open(self) -> None:
+        """Open all sealed values of the answer at once; in a thread where keys must be looked up, or there are many."""
+        if not self.sealing:
+            return
+        vault, values = self.services.desk.vault, [(sealed.field, sealed.sealed) for sealed in self.sealing]
+        texts = vault.open_held(values) if len(values) <= OPENED_AT_ONCE_MAX else None
+        if texts is None:
+            texts = await anyio.to_thread.run_sync(vault.open_many, values)
+        for sealed, text in zip(self.sealing, texts, strict=True):
+            sealed.text = text
+
+    async def _read(self, plan: Plan, key: Mapping[str, Any]) -> Any:
+        parameters = {**plan.parameters(self.scope.variables), **key}
+        source = await self.services.reader.json(plan.statement, parameters)
+        return None if source is None else plan.shape(source, self.sealing)
+
+    def _planned(self, info: Info, planned: Callable[[Planner, GraphQLField], Plan]) -> Plan:
+        def plan() -> Plan:
+            return planned(Planner(self.scope, self.viewer.role), info.parent_type.fields[info.field_name])
+
+        found: Plan = self._kept(tuple(info.path.as_list()), plan)
+        return found
+
+    def _kept(self, what: Hashable, make: Callable[[], Any]) -> Any:
+        """What was made for an operation of this form and a viewer of this role, or is made now and kept."""
+        return self.operation.kept((what, self.viewer.role, self.form), make)
+
+    def _direct(self, schema: GraphQLSchema) -> dict[str, Plan] | None:
+        if self.operation.writes or schema.query_type is None:
+            return None
+        plans: dict[str, Plan] = {}
+        for chosen in selected([self.operation.node], self.scope):
+            book = asked_by(chosen.name)
+            if book is None or any(argument.name.value == "atLeast" for argument in chosen.nodes[0].arguments or ()):
+                return None
+            planner, field = Planner(self.scope, self.viewer.role), schema.query_type.fields[chosen.name]
+            plan = planner.many if chosen.name == book.many else planner.one
+            plans[chosen.key] = plan(book.name, field, chosen.nodes)
+        return plans
