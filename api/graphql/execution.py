@@ -78,26 +78,18 @@ class Answering:
             return _refused(given, request_id)
         context = Context(self._services, viewer, operation, given.coerced)
         cost = operation.cost(self._schema, given.coerced, context.form)
-        result = await self._read(context) or await self._executed(asked, context)
+        try:
+            asked_of_books = context.direct(self._schema)
+        except Refused:
+            # The executor comes upon it again, and tells it with its place.
+            asked_of_books = None
+        result = await (context.read(asked_of_books) if asked_of_books else self._executed(asked, context))
         await context.open()
         told: dict[str, Any] = {"data": result.data}
         if result.errors:
             told["errors"] = [errors.formatted(error, request_id) for error in result.errors]
         told["extensions"] = {"cost": {"requested": cost, "maximum": COST_MAX}}
         return Answer(_encoded(told), 200)
-
-    async def _read(self, context: Context) -> ExecutionResult | None:
-        """The answer where the books alone give it; ``None`` where they do not, or where anything goes wrong.
-
-        Then the executor answers, which tells an error with its exact place; to read again does no harm.
-        """
-        try:
-            plans = context.direct(self._schema)
-            return ExecutionResult(await context.read(plans), None) if plans else None
-        except Exception:  # noqa: BLE001  (whatever it is comes up again where it is told)
-            if context.sealing:
-                context.sealing.clear()
-            return None
 
     async def _executed(self, asked: Asked, context: Context) -> ExecutionResult:
         executor = Reading.build(

@@ -1,13 +1,13 @@
 """One request while it is answered: who asks, what with, and how the books are read for it."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Any, NamedTuple, cast
 
 import anyio.to_thread
 import msgspec
 from anyio import CapacityLimiter
-from graphql import GraphQLField, GraphQLResolveInfo, GraphQLSchema
+from graphql import ExecutionResult, FieldNode, GraphQLField, GraphQLResolveInfo, GraphQLSchema, located_error
 
 from ..auth import Viewer
 from ..wiring import Desk
@@ -42,6 +42,14 @@ class Ready(NamedTuple):
     """A value that is already as the answer has it, so that nothing below it is resolved."""
 
     value: Any
+
+
+class Direct(NamedTuple):
+    """A field of a query that one statement answers."""
+
+    plan: Plan
+    nodes: list[FieldNode]
+    nullable: bool
 
 
 class Context:
@@ -83,18 +91,28 @@ class Context:
             return Ready([shape(value, self.sealing) for value in values])
         return Ready(shape(values, self.sealing))
 
-    def direct(self, schema: GraphQLSchema) -> dict[str, Plan] | None:
-        """The plans that answer the whole operation, where it asks for rows and pages of the books and nothing else."""
-        found: dict[str, Plan] | None = self._kept("direct", lambda: self._direct(schema))
+    def direct(self, schema: GraphQLSchema) -> Mapping[str, Direct] | None:
+        """The reads that answer the whole operation, where it asks for rows and pages of the books and nothing else.
+
+        Refuses as the planner does.
+        """
+        found: Mapping[str, Direct] | None = self._kept("direct", lambda: self._direct(schema))
         return found
 
-    async def read(self, plans: Mapping[str, Plan]) -> dict[str, Any]:
-        """The answers of several plans, by their keys."""
-        if len(plans) == 1:
-            ((key, plan),) = plans.items()
-            return {key: await self._read(plan, {})}
-        values = await asyncio.gather(*(self._read(plan, {}) for plan in plans.values()))
-        return dict(zip(plans, values, strict=True))
+    async def read(self, asked: Mapping[str, Direct]) -> ExecutionResult:
+        """The result of an operation that is answered by reads alone."""
+        reads = [self._read(direct.plan, {}) for direct in asked.values()]
+        found = await asyncio.gather(*reads, return_exceptions=True) if len(reads) > 1 else [await _settled(reads[0])]
+        data: dict[str, Any] | None = dict(zip(asked, found, strict=True))
+        errors = []
+        for (key, direct), value in zip(asked.items(), found, strict=True):
+            if isinstance(value, BaseException):
+                errors.append(located_error(cast(Exception, value), direct.nodes, [key]))
+                if data is not None:
+                    data[key] = None
+                # A page is never null, so without one there is no data at all.
+                data = data if direct.nullable else None
+        return ExecutionResult(data, errors or None)
 
     async def open(self) -> None:
         """Open all sealed values of the answer at once; in a thread where keys must be looked up, or there are many."""
@@ -123,15 +141,22 @@ class Context:
         """What was made for an operation of this form and a viewer of this role, or is made now and kept."""
         return self.operation.kept((what, self.viewer.role, self.form), make)
 
-    def _direct(self, schema: GraphQLSchema) -> dict[str, Plan] | None:
+    def _direct(self, schema: GraphQLSchema) -> dict[str, Direct] | None:
         if self.operation.writes or schema.query_type is None:
             return None
-        plans: dict[str, Plan] = {}
+        found: dict[str, Direct] = {}
         for chosen in selected([self.operation.node], self.scope):
             book = asked_by(chosen.name)
             if book is None or any(argument.name.value == "atLeast" for argument in chosen.nodes[0].arguments or ()):
                 return None
             planner, field = Planner(self.scope, self.viewer.role), schema.query_type.fields[chosen.name]
             plan = planner.many if chosen.name == book.many else planner.one
-            plans[chosen.key] = plan(book.name, field, chosen.nodes)
-        return plans
+            found[chosen.key] = Direct(plan(book.name, field, chosen.nodes), chosen.nodes, chosen.name == book.one)
+        return found
+
+
+async def _settled(read: Awaitable[Any]) -> Any:
+    try:
+        return await read
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is told as the field's error)
+        return error

@@ -182,3 +182,58 @@ def test_the_entry_that_made_a_row_can_be_found_by_who_and_when(api: Api) -> Non
     assert [(node["type"], node["actorRole"], node["streamVersion"]) for node in nodes] == [
         ("Customer.Registered", "AGENT", 1)
     ]
+
+
+def test_an_error_of_one_field_is_told_where_it_is_and_leaves_the_others(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = api.done("registerCustomer", name="Ada")
+    asking = reading.Reader.json
+
+    async def fails(self: reading.Reader, statement: str, parameters: Any) -> Any:
+        if "tier_status" in statement:
+            raise RuntimeError("the secret detail")
+        return await asking(self, statement, parameters)
+
+    monkeypatch.setattr(reading.Reader, "json", fails)
+    query = "query ($id: UUID!) { customer(id: $id) { name } t: tierStatus(customerId: $id) { tier } %s }"
+
+    # The one is answered without the executor, the other by it; nobody can tell.
+    for more in ("", "__typename"):
+        told = api.send(query % more, {"id": customer}).json()
+        assert told["data"]["customer"] == {"name": "Ada"}
+        assert told["data"]["t"] is None
+        (error,) = told["errors"]
+        assert (error["path"], error["extensions"]["code"]) == (["t"], "INTERNAL")
+        assert error["locations"] == [{"line": 1, "column": 49}]
+    for more in ("", "__typename"):
+        told = api.send("{ a: tierStatuses { nodes { tier } } b: customers { nodes { id } } %s }" % more).json()
+        assert told["data"] is None
+        assert [error["path"] for error in told["errors"]] == [["a"]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "a: customers(first: 2) { ...Page } b: customers(last: 1, oldestFirst: true) { ...Page }",
+        "cases(state: OPEN) { edges { cursor node { id customer { id } } } pageInfo { hasNextPage startCursor } }",
+        'customer(id: "00000000-0000-0000-0000-000000000000") { id }',
+        "sales(orderBy: OCCURRED_AT, since: $since) { nodes { position } }",
+        "cases(first: $first, after: $after) { nodes { id } }",
+    ],
+)
+def test_with_or_without_the_executor_the_answer_is_the_same(api: Api, query: str) -> None:
+    for _ in range(2):
+        customer = api.done("registerCustomer", name="Ada")
+        api.done("openCase", customerId=customer, kind="COMPLAINT", channel="PHONE")
+    fragment = "fragment Page on CustomerConnection { __typename totalCount nodes { __typename id name } }"
+    given = {"since": "2026-01-01T00:00:00Z", "first": 1, "after": None}
+    types = {"since": "DateTime", "first": "Int", "after": "String"}
+    declared = ", ".join(f"${name}: {type_}" for name, type_ in types.items() if f"${name}" in query)
+    head = f"query ({declared})" if declared else "query"
+    tail = fragment if "...Page" in query else ""
+
+    directly = api.ask(f"{head} {{ {query} }} {tail}", given)
+    executed = api.ask(f"{head} {{ {query} __typename }} {tail}", given)
+
+    assert executed == directly | {"__typename": "Query"}
