@@ -196,18 +196,18 @@ def test_an_error_of_one_field_is_told_where_it_is_and_leaves_the_others(
         return await asking(self, statement, parameters)
 
     monkeypatch.setattr(reading.Reader, "json", fails)
-    query = "query ($id: UUID!) { customer(id: $id) { name } t: tierStatus(customerId: $id) { tier } %s }"
+    query = "query ($id: UUID!) {{ customer(id: $id) {{ name }} t: tierStatus(customerId: $id) {{ tier }} {} }}"
 
     # The one is answered without the executor, the other by it; nobody can tell.
     for more in ("", "__typename"):
-        told = api.send(query % more, {"id": customer}).json()
+        told = api.send(query.format(more), {"id": customer}).json()
         assert told["data"]["customer"] == {"name": "Ada"}
         assert told["data"]["t"] is None
         (error,) = told["errors"]
         assert (error["path"], error["extensions"]["code"]) == (["t"], "INTERNAL")
         assert error["locations"] == [{"line": 1, "column": 49}]
     for more in ("", "__typename"):
-        told = api.send("{ a: tierStatuses { nodes { tier } } b: customers { nodes { id } } %s }" % more).json()
+        told = api.send(f"{{ a: tierStatuses {{ nodes {{ tier }} }} b: customers {{ nodes {{ id }} }} {more} }}").json()
         assert told["data"] is None
         assert [error["path"] for error in told["errors"]] == [["a"]]
 
