@@ -1,7 +1,14 @@
 """GraphQL over the read models, the commands and the metrics, derived from their declarations.
 
-``books`` says what each read model is called and who may read it; ``types`` and ``inputs`` make GraphQL types of
-structs; ``plan`` turns a selection into one SQL statement and ``shape`` its rows into the answer; ``commands``,
-``metrics``, ``replay`` and ``standing`` hold one area of the schema each; ``schema`` puts them together, and
-``execution`` checks and answers a request.
+What is there: ``names``, ``scalars``, ``types``, ``inputs`` and ``rows`` make GraphQL types of structs; ``books`` says
+what each read model is called and ``access`` who may read it.
+
+How a page is read: ``selection`` tells what is asked for; ``paths``, ``cursors`` and ``paging`` say which rows;
+``plan`` makes one SQL statement of it all, and ``shape`` and ``pages`` make the answer of its rows.
+
+One file for each area of the schema: ``queries``, ``commands``, ``measures``, ``replays``, ``standing``; ``schema``
+puts them together.
+
+How a request is answered: ``operations`` checks its text once, within ``limits``; ``execution`` answers it in the
+``request``'s context, ``reading`` asks the database, and ``errors`` says what of a failure is told.
 """

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import psycopg
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from domain.rule import Rule
 from ledger import database
@@ -48,7 +48,8 @@ class Reader:
         try:
             return await self._value(statement, parameters)
         except psycopg.OperationalError as error:
-            if error.sqlstate is not None and not isinstance(error, psycopg.errors.AdminShutdown):
+            spoke = error.sqlstate is not None and not isinstance(error, psycopg.errors.AdminShutdown)
+            if spoke or isinstance(error, PoolTimeout):
                 raise
             # The server went away and came back: every idle connection may be lost.
             await self._connections.check()

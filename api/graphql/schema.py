@@ -1,5 +1,6 @@
 """The schema: every query and mutation put together, once."""
 
+import sys
 from collections.abc import Sequence
 from functools import cache
 
@@ -8,6 +9,9 @@ from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.field import StrawberryField
 
+from domain.rule import Rule
+
+from . import errors
 from .commands import mutations
 from .measures import metric_queries
 from .queries import book_queries
@@ -16,6 +20,8 @@ from .rows import relate
 from .scalars import SCALARS
 from .standing import standing_queries
 
+ASKED = "What can be asked. Every query takes atLeast, to read what was just written."
+
 
 @cache
 def schema() -> strawberry.Schema:
@@ -23,7 +29,7 @@ def schema() -> strawberry.Schema:
     queries = [*book_queries(), *metric_queries(), *replay_queries(), *standing_queries()]
     relate()
     return strawberry.Schema(
-        query=_root("Query", "What can be asked. Every query takes atLeast, to read what was just written.", queries),
+        query=_root("Query", f"{ASKED} {_codes()}", queries),
         mutation=_root("Mutation", "What can be done: one mutation for each command of the domain.", mutations()),
         config=StrawberryConfig(scalar_map=SCALARS),
     )
@@ -37,6 +43,17 @@ def executable() -> GraphQLSchema:
 def sdl() -> str:
     """The schema in GraphQL's schema language, as it is committed."""
     return schema().as_str() + "\n"
+
+
+def _codes() -> str:
+    """The codes that an error may carry, from the rules of this package and the faults it expects."""
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(__package__ or "")]
+    rules = {value.code for module in modules for value in vars(module).values() if isinstance(value, Rule)}
+    codes = sorted(rules | {code for _, code, _ in errors.EXPECTED} | {"INTERNAL"})
+    listed = ", ".join(codes)
+    return (
+        f"An error tells in extensions.code what went wrong: {listed}, or the code of another rule, such as NOT_FOUND."
+    )
 
 
 def _root(name: str, doc: str, fields: Sequence[StrawberryField]) -> type:

@@ -18,11 +18,13 @@ from domain.event import marked
 from domain.text import described, first_sentence
 from projections.engine.table import optional
 
+from . import access
 from .names import camel
 from .scalars import Long
 
 INT_MAX = 2**31 - 1
 """Why: the largest number GraphQL's Int holds; what may be larger is a Long."""
+PERSONAL = f"Personal: for {access.listed(access.PERSONAL)}; null for others, and once the person is erased."
 PLAIN = (str, bool, float, UUID, datetime)
 
 
@@ -49,7 +51,8 @@ def leaves(struct: type[Struct]) -> dict[str, Leaf]:
 def doc(struct: type[Struct], field: str) -> str:
     """One sentence for a field: what the declaration says, or else that of its type, or that it is an id."""
     if said := described(struct, field):
-        return plain_text(said)
+        sealed = marked(get_type_hints(struct, include_extras=True)[field], "sealed")
+        return f"{plain_text(said)} {PERSONAL}" if sealed else plain_text(said)
     return f"The {field.removesuffix('_id').replace('_', ' ')}'s id." if field.endswith("_id") else ""
 
 

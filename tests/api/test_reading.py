@@ -3,12 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from api import queries
 from api.graphql import reading
 from domain.vocabulary import Role
 from tests.api.asking import Api
@@ -237,3 +239,12 @@ def test_with_or_without_the_executor_the_answer_is_the_same(api: Api, query: st
     executed = api.ask(f"{head} {{ {query} __typename }} {tail}", given)
 
     assert executed == directly | {"__typename": "Query"}
+
+
+def test_the_committed_operations_are_answered(api: Api) -> None:
+    customer = api.done("registerCustomer", name="Ada")
+    case = api.done("openCase", customerId=customer, kind="COMPLAINT", channel="PHONE")
+
+    for file in sorted(Path(queries.__path__[0]).glob("*.graphql")):
+        text = file.read_text("utf-8").replace("CUSTOMER_ID", customer).replace("CASE_ID", case)
+        assert all(api.ask(text, role=Role.AUDITOR).values())

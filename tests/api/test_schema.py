@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 import api.queries
 from api.cli import schema as schema_command
+from api.graphql import limits
 from api.graphql.books import books, relations
 from api.graphql.names import camel, pascal, plural, singular
 from api.graphql.schema import executable, sdl
@@ -30,6 +31,7 @@ from domain.command import commands
 from domain.rule import rules
 from ledger import input as ledger_input
 from projections.engine.metric import metrics
+from projections.engine.model import columns
 
 COMMITTED = Path(schema_command.COMMITTED)
 OPERATIONS = sorted(Path(api.queries.__path__[0]).glob("*.graphql"))
@@ -209,3 +211,35 @@ def test_names_have_their_plurals(one: str, many: str) -> None:
 @given(st.from_regex(r"[a-z][a-z0-9]{0,5}(_[a-z][a-z0-9]{0,5}){0,3}", fullmatch=True))
 def test_camel_case_loses_nothing(name: str) -> None:
     assert re.sub(r"([A-Z])", lambda found: f"_{found[1].lower()}", camel(name)) == name
+
+
+def test_whatever_is_selected_of_a_row_fits_into_one_statement() -> None:
+    arguments_max = 100  # of a function in PostgreSQL
+
+    for name, book in books().items():
+        assert len(columns(book.model)) + len(relations(name)) + limits.ALIASES_MAX <= arguments_max
+
+
+def test_personal_fields_say_so(schema: GraphQLSchema) -> None:
+    said = schema.type_map["Customer"].fields["name"].description  # type: ignore[attr-defined]
+
+    assert said.endswith(
+        "Personal: for agent, supervisor, auditor, admin; null for others, and once the person is erased."
+    )
+
+
+def test_the_codes_of_errors_are_told(schema: GraphQLSchema) -> None:
+    assert schema.query_type is not None
+    assert schema.query_type.description is not None
+
+    for code in (
+        "BAD_CURSOR",
+        "BAD_FILTER",
+        "BAD_PAGE",
+        "FORBIDDEN",
+        "OPERATION_TOO_LARGE",
+        "STALE",
+        "UNAVAILABLE",
+        "INTERNAL",
+    ):
+        assert code in schema.query_type.description
