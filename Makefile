@@ -19,6 +19,7 @@ check: $(READY) ## Format, lint, types, and the GraphQL schema against the commi
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/daybook schema --check
+	$(BIN)/python -m api.reference --check
 
 bench: $(READY) ## Measure the work against its yardsticks, as ratios.
 	$(BIN)/python -m tests.bench

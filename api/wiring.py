@@ -33,6 +33,7 @@ def open_desk(settings: Settings) -> Iterator[Desk]:
         migrate.check(connection)
     with database.pool(url, Duty.API) as pool:
         vault = Vault(pool, settings.master_key_bytes(), settings.master_key_id)
+        vault.check()
         ledger = Ledger(pool, Writer(url), vault)
         try:
             yield Desk(url, pool, vault, ledger)
@@ -54,4 +55,6 @@ def open_intake(settings: Settings) -> Iterator[Intake]:
     with database.connect(url) as connection:
         migrate.check(connection)
     with database.pool(url, Duty.IMPORTER, size=2) as pool, database.connect(url, Duty.IMPORTER) as connection:
-        yield Intake(connection, Vault(pool, settings.master_key_bytes(), settings.master_key_id))
+        vault = Vault(pool, settings.master_key_bytes(), settings.master_key_id)
+        vault.check()
+        yield Intake(connection, vault)

@@ -133,6 +133,17 @@ class Vault:
         with self._pool.connection() as connection:
             return {subject for (subject,) in connection.execute(ERASED, (_json(list(subjects)),))}
 
+    def check(self) -> None:
+        """Raise :class:`VaultError` when the master key is not the one that the vault's keys are wrapped with.
+
+        To be asked before anything is sealed: with another master key, what is sealed now could not be opened later
+        beside what was sealed before.
+        """
+        with self._pool.connection() as connection:
+            found = connection.execute("SELECT subject_id, wrapped FROM vault.keys WHERE wrapped IS NOT NULL LIMIT 1")
+            for subject, wrapped in found:
+                self._unwrap(subject, wrapped)
+
     def provide(self, subjects: Iterable[UUID]) -> dict[UUID, SubjectKey]:
         """The keys of the subjects; makes and keeps those that are missing.
 

@@ -57,7 +57,7 @@ def formatted(error: GraphQLError, request_id: str) -> dict[str, Any]:
 def _told(error: GraphQLError, request_id: str) -> tuple[str, Mapping[str, Any]]:
     cause = _cause(error)
     # graphql-core's own sentences, and those of our scalars, are about the request and meant for the caller.
-    if cause is None or (error.path is None and isinstance(cause, ValueError)):
+    if cause is None or (error.path is None and isinstance(cause, ValueError | KeyError)):
         failed = "PARSE" if isinstance(error, GraphQLSyntaxError) else "VALIDATION"
         return error.message, {"code": f"GRAPHQL_{failed}_FAILED"}
     return told(cause, request_id)

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import msgspec
+import psycopg
 from graphql import ExecutionResult, Executor, GraphQLError, GraphQLSchema
 from graphql.execution.values import get_variable_values
 from strawberry.execution import optimized_is_awaitable
 
 from domain.rule import Refused
+from ledger.database import DatabaseUnavailable
+from ledger.vault import VaultError
 
 from ..auth import Viewer
 from . import errors
@@ -84,10 +87,16 @@ class Answering:
             # The executor comes upon it again, and tells it with its place.
             asked_of_books = None
         result = await (context.read(asked_of_books) if asked_of_books else self._executed(asked, context))
-        await context.open()
         told: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            told["errors"] = [errors.formatted(error, request_id) for error in result.errors]
+        problems = [errors.formatted(error, request_id) for error in result.errors or ()]
+        try:
+            await context.open()
+        except (VaultError, psycopg.Error, DatabaseUnavailable) as error:
+            # What was done and read stands all the same; only the personal texts stay null.
+            message, extensions = errors.told(error, request_id)
+            problems.append({"message": message, "extensions": extensions})
+        if problems:
+            told["errors"] = problems
         told["extensions"] = {"cost": {"requested": cost, "maximum": COST_MAX}}
         return Answer(_encoded(told), 200)
 
