@@ -75,10 +75,14 @@ def _show(step: Step) -> None:
     for field, value in entry.payload().items():
         if value not in (None, [], {}):
             out.print(Text.assemble(f"    {_words(field)}: ", (_shown(value), "cyan")))
-    told = msgspec.to_builtins(entry.payload(), builtin_types=(datetime,))
+    told = {field: value for field, value in _plain(entry.payload()).items() if value not in (None, [], {})}
     for change in step.changes:
-        if (change.field, change.after) not in told.items():
+        if (change.field, _plain(change.after)) not in told.items():
             out.print(_changed(change))
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value, builtin_types=(datetime,))
 
 
 def _changed(change: Change) -> Text:
@@ -87,7 +91,7 @@ def _changed(change: Change) -> Text:
 
 
 def _shown(value: Any) -> str:
-    plain = msgspec.to_builtins(value, builtin_types=(datetime,))
+    plain = _plain(value)
     if isinstance(plain, datetime):
         return _instant(plain)
     if plain in (None, [], {}):

@@ -20,14 +20,15 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_first_query_is_valid() -> None:
-    (query,) = _blocks("graphql")
+def test_the_operations_are_valid() -> None:
+    first, second = _blocks("graphql")
 
-    assert validate(executable(), parse(query)) == []
+    assert validate(executable(), parse(first)) == []
+    assert validate(executable(), parse(second)) == []
 
 
 def test_the_answer_has_the_shape_of_the_query() -> None:
-    (query,), (answer,) = _blocks("graphql"), _blocks("json")
+    (query, _), (answer,) = _blocks("graphql"), _blocks("json")
     asked = set(re.findall(r"\w+", query.split("rows")[1]))
 
     rows: list[dict[str, Any]] = json.loads(answer)["data"]["retentionByHandling"]["rows"]
