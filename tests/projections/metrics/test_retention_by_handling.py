@@ -139,9 +139,9 @@ def test_a_voided_complaint_puts_the_customer_among_those_without(world: World) 
     assert found(world, window_days=30) == {NONE: (1, 0)}
 
 
-def wilson(n: int, k: int) -> tuple[float, float]:
-    """The Wilson score interval at 95 %, from its textbook form."""
-    z, p = NormalDist().inv_cdf(0.975), k / n
+def wilson(n: int, k: int, z: float = NormalDist().inv_cdf(0.975)) -> tuple[float, float]:
+    """The Wilson score interval, at 95 % unless told otherwise, from its textbook form."""
+    p = k / n
     middle, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 
