@@ -129,15 +129,20 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
 
 def ours(standing: dict[str, Build]) -> dict[str, Build]:
     """The builds that this process can post to: those of the very version of a model it knows."""
-    known = {name: model.spec.version for name, model in models().items()}
-    return {name: build for name, build in standing.items() if build.version == known.get(name)}
+    return {name: build for name, build in standing.items() if _known(name, build.version)}
+
+
+def _known(name: str, version: int) -> bool:
+    return name in models() and models()[name].spec.version == version
 
 
 def _behind(connection: Connection[Any]) -> bool:
     """Whether any of our builds stands before the ledger's head; a cheap look, without a lock."""
-    head = connection.execute("SELECT position FROM ledger.head").fetchone()
-    assert head is not None
-    return any(build.position < head[0] for build in ours(builds.serving(connection)).values())
+    query = (
+        "SELECT model, version FROM books.builds, ledger.head"
+        " WHERE state = 'serving' AND builds.position < head.position"
+    )
+    return any(_known(name, version) for name, version in connection.execute(query).fetchall())
 
 
 @cache

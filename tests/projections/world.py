@@ -79,8 +79,10 @@ class World:
         return rebuilding.rebuild(self.reader, self.connection, model)
 
     def rows(self, model: type[ReadModel]) -> dict[Any, Any]:
-        """The rows of a model's view, by key."""
-        query = sql.SQL("SELECT row_to_json(r)::text FROM {} r").format(sql.Identifier("books", model.spec.name))
+        """The rows of a model's view, by key and in its order."""
+        query = sql.SQL("SELECT row_to_json(r)::text FROM {} r ORDER BY {}").format(
+            sql.Identifier("books", model.spec.name), sql.Identifier(model.spec.key)
+        )
         rows = [msgspec.json.decode(text, type=model) for (text,) in self.connection.execute(query)]
         return {getattr(row, model.spec.key): row for row in rows}
 
