@@ -162,7 +162,7 @@ def goes_on(house: Household, clients: Sequence[Future[None]] = ()) -> None:
     def all_is_well() -> bool:
         for client in clients:
             assert not client.done() or client.result() is not None, "a client gave up"
-        assert all(house.living().values()), house.living()
+        assert all(house.living().values()), f"{house.living()}\n{house.log()}"
         return True
 
     until(lambda: all_is_well() and house.answers(), "an answer of the server")
