@@ -16,6 +16,14 @@ from ledger.writer import Writer
 from .settings import Settings
 
 
+def ready_url(settings: Settings) -> str:
+    """The database's URL, once its shape was checked."""
+    url = settings.url()
+    with database.connect(url) as connection:
+        migrate.check(connection)
+    return url
+
+
 class Desk(NamedTuple):
     """What a process that takes commands and answers questions works with."""
 
@@ -28,12 +36,9 @@ class Desk(NamedTuple):
 @contextmanager
 def open_desk(settings: Settings) -> Iterator[Desk]:
     """Connect under the API's duty, check the database's shape, and close in order afterwards."""
-    url = settings.url()
-    with database.connect(url) as connection:
-        migrate.check(connection)
+    url = ready_url(settings)
     with database.pool(url, Duty.API) as pool:
-        vault = Vault(pool, settings.master_key_bytes(), settings.master_key_id)
-        vault.check()
+        vault = _vault(settings, pool)
         ledger = Ledger(pool, Writer(url), vault)
         try:
             yield Desk(url, pool, vault, ledger)
@@ -51,10 +56,12 @@ class Intake(NamedTuple):
 @contextmanager
 def open_intake(settings: Settings) -> Iterator[Intake]:
     """Connect under the importer's duty after checking the database's shape."""
-    url = settings.url()
-    with database.connect(url) as connection:
-        migrate.check(connection)
+    url = ready_url(settings)
     with database.pool(url, Duty.IMPORTER, size=2) as pool, database.connect(url, Duty.IMPORTER) as connection:
-        vault = Vault(pool, settings.master_key_bytes(), settings.master_key_id)
-        vault.check()
-        yield Intake(connection, vault)
+        yield Intake(connection, _vault(settings, pool))
+
+
+def _vault(settings: Settings, pool: ConnectionPool[Connection[Any]]) -> Vault:
+    vault = Vault(pool, settings.master_key_bytes(), settings.master_key_id)
+    vault.check()
+    return vault

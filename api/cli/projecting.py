@@ -12,7 +12,7 @@ import typer
 from psycopg import Connection
 
 from domain.rule import INVALID_INPUT
-from ledger import database, migrate
+from ledger import database
 from ledger.database import Duty
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine import builds, posting, projector, quarantine, rebuilding
@@ -20,9 +20,9 @@ from projections.engine.model import ReadModel, definition, fingerprint, models
 from projections.engine.quarantine import Aside
 from projections.engine.rebuilding import Advance
 
-from ..settings import Settings, load
+from ..settings import load
 from ..tier_review import review
-from ..wiring import open_desk
+from ..wiring import open_desk, ready_url
 from .report import JsonFlag, as_json, err, facts, fail, out, progress, rows
 
 ASIDE_SHOWN_MAX = 20
@@ -35,14 +35,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("rebuild")(rebuild)
     app.command("status")(status)
     app.command("review-tiers")(review_tiers)
-
-
-def ready_url(settings: Settings) -> str:
-    """The database's URL, once its shape was checked."""
-    url = settings.url()
-    with database.connect(url) as connection:
-        migrate.check(connection)
-    return url
 
 
 def project(
