@@ -149,7 +149,7 @@ def _assign(ledger: Ledger, rule: TierRule, at: datetime, change: Assignment) ->
         name = f"{rule.version} {at.isoformat()} {customer.id} {customer.version}"
         context = Context(at=at, actor=Actor(kind=ActorKind.SYSTEM, id="tier-review"), command_id=uuid5(REVIEWS, name))
         customer.assign_tier(context, _fact(rule, at, change))
-        answer = ledger.write(customer, context.command_id, hashlib.sha256(name.encode()).digest())
+        answer = ledger.write(customer, hashlib.sha256(name.encode()).digest())
         if answer.outcome in ("accepted", "done"):
             return Outcome.ENTERED
     raise VERSION_CONFLICT.refusal(kind="Customer", current=customer.version, expected=customer.version - 1)

@@ -1,13 +1,15 @@
 """The ledger as an application: a command comes in, the domain decides, entries are written once."""
 
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 from weakref import WeakValueDictionary
 
+import psycopg
 from eventsourcing.application import Application
 from eventsourcing.persistence import ApplicationRecorder
 from msgspec.structs import replace
@@ -25,10 +27,11 @@ from .input import Given, fact, identifier, kind_of, named, position, refuse, to
 from .reading import decoded, line
 from .recorder import EntryMapper, EntryRecorder
 from .vault import Vault
-from .writer import Answer, TooLarge, Writer
+from .writer import WENT_AWAY, Answer, TooLarge, WriteFailed, Writer, append
 
-ATTEMPTS_MAX = 10
-"""Why: a command decided on a state that was overtaken is decided anew; so many losses mean something runs wild."""
+RACES_MAX = 3
+"""Why: a command decided on a state that was overtaken is decided anew; who lost so often is let in alone, since
+several servers at one case could go on overtaking a slower one for as long as they please."""
 
 
 class Done(NamedTuple):
@@ -58,7 +61,7 @@ class Ledger(Application[UUID]):
         self.vault, self._pool, self._writer, self._now = vault, pool, writer, now
         self._histories = Histories(self._history)
         self._turns: WeakValueDictionary[UUID, Any] = WeakValueDictionary()
-        self._door = threading.Lock()
+        self._door, self._holding = threading.Lock(), threading.Lock()
         super().__init__()
 
     def construct_mapper(self) -> EntryMapper:
@@ -80,9 +83,9 @@ class Ledger(Application[UUID]):
         fingerprint = self.vault.fingerprint(told(command, given, context))
         # Here the commands of one stream wait for one another: else all but one would be decided in vain.
         turn = self._turn(identifier(given, "id")) if command.asked else nullcontext()
-        for attempt in range(1, ATTEMPTS_MAX + 1):
+        for attempt in count(1):
             basis = Basis(self._histories, afresh=attempt > 1)
-            with turn:
+            with turn, self._alone() if attempt > RACES_MAX else nullcontext() as connection:
                 try:
                     aggregate = self._decide(command, given, context, expected_version, basis)
                 except Refused:
@@ -93,7 +96,7 @@ class Ledger(Application[UUID]):
                         return done
                     raise
                 try:
-                    answer = self.write(aggregate, context.command_id, fingerprint, basis)
+                    answer = self.write(aggregate, fingerprint, basis, connection)
                 except TooLarge as error:
                     refuse(str(error))
             if answer.outcome == "accepted":
@@ -104,9 +107,9 @@ class Ledger(Application[UUID]):
                 done = self._done_before(context.command_id, fingerprint)
                 assert done is not None, "the writer said the command was done before"
                 return done
+            assert connection is None, "overtaken while nobody else could enter anything"
             turn = self._turn(aggregate.id)
-        kind, current = command.aggregate.__name__, self._version(aggregate.id)
-        raise VERSION_CONFLICT.refusal(kind=kind, current=current, expected=current - 1)
+        raise AssertionError("counting ended")
 
     def load(self, kind: type[Aggregate], id: UUID, version: int | None = None) -> Aggregate:
         """The aggregate of that kind and id, as of a version where given; refuses ``NOT_FOUND`` or ``VOID``."""
@@ -136,6 +139,19 @@ class Ledger(Application[UUID]):
         with self._door:
             turn: AbstractContextManager[Any] = self._turns.setdefault(stream_id, threading.Lock())
             return turn
+
+    @contextmanager
+    def _alone(self) -> Iterator[Connection[Any]]:
+        """Hold the ledger's head: until the block ends, only what is appended through the connection is entered."""
+        # One at a time, as the holder reads through a second connection of the pool.
+        with self._holding, self._pool.connection() as connection:
+            try:
+                with connection.transaction():
+                    # Appending takes the head, be it nothing that is appended, and holds it until the transaction ends.
+                    append(connection, [])
+                    yield connection
+            except psycopg.OperationalError as error:
+                raise WriteFailed(WENT_AWAY) from error
 
     def _admitted(self, command: Command, context: Context) -> Context:
         """The circumstances, with their time in UTC, if this command may be given in them."""
@@ -201,17 +217,24 @@ class Ledger(Application[UUID]):
         """The version of a policy that is in force at an instant; ``None`` when none is published."""
         return _in_force(policy, self._history(POLICY_STREAMS[policy]), at)
 
-    def write(self, aggregate: Aggregate, command_id: UUID, fingerprint: bytes, basis: Basis | None = None) -> Answer:
-        """Write the aggregate's pending events under a command id; gives the ledger's answer, whatever it is.
+    def write(
+        self,
+        aggregate: Aggregate,
+        fingerprint: bytes,
+        basis: Basis | None = None,
+        connection: Connection[Any] | None = None,
+    ) -> Answer:
+        """Write the aggregate's pending events, those of one command; gives the ledger's answer, whatever it is.
 
         Where a ``basis`` is given, every history in it must still stand as it was read, or it is a version conflict.
+        Written together with what others write, unless a ``connection`` of one's own is given.
         """
         events = tuple(map(_as_event, aggregate.collect_events()))
         versions = basis.versions if basis else {}
         others = {stream_id: version for stream_id, version in versions.items() if stream_id != aggregate.id}
         answers: list[Answer] = []
         # Not save(): its runtime protocol checks cost more than all the rest of the library's path.
-        self.events.put(events, command_id=command_id, fingerprint=fingerprint, basis=others, answers=answers)
+        self.events.put(events, fingerprint=fingerprint, basis=others, answers=answers, connection=connection)
         answer = answers[0]
         if basis and answer.first and answer.outcome == "accepted":
             entered = (replace(event, position=n) for n, event in enumerate(events, answer.first))
@@ -219,10 +242,6 @@ class Ledger(Application[UUID]):
         elif basis:
             basis.forget()
         return answer
-
-    def _version(self, stream_id: UUID) -> int:
-        found = self.recorder.select_events(stream_id, desc=True, limit=1)
-        return found[0].originator_version if found else 0
 
     def _done_before(self, command_id: UUID, fingerprint: bytes) -> Done | None:
         with self._pool.connection() as connection:

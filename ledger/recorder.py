@@ -23,7 +23,7 @@ from domain.event import Event
 from . import canonical
 from .reading import decoded, line, refuse_unreadable
 from .vault import Vault, personal_fields
-from .writer import Writer
+from .writer import Commit, Writer, append
 
 STREAM_MAX = 100_000
 """Why: no single case or customer has more entries of its own; beyond it something runs wild."""
@@ -93,8 +93,8 @@ class EntryRecorder(ApplicationRecorder):
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         """Append one command's entries; ``answers`` (a list) receives the answer.
 
-        Keyword arguments: ``fingerprint`` (32 bytes), ``answers``, and ``basis``: the versions that other streams
-        must still have.
+        Keyword arguments: ``fingerprint`` (32 bytes), ``answers``, ``basis``: the versions that other streams must
+        still have, and ``connection``: one to append through, in its transaction, in place of the writer's.
         Returns the positions when the entries were accepted, ``None`` otherwise.
         """
         if not stored_events:
@@ -104,8 +104,9 @@ class EntryRecorder(ApplicationRecorder):
         assert isinstance(first.originator_id, UUID)
         assert all(isinstance(other, StoredEntry) and other.command_id == first.command_id for other in others)
         bodies = [stored.state for stored in stored_events]
-        stream_id, basis = first.originator_id, kwargs.get("basis", {})
-        answer = self._writer.write(first.command_id, kwargs["fingerprint"], stream_id, bodies, basis)
+        asked = (first.command_id, kwargs["fingerprint"], first.originator_id, bodies, kwargs.get("basis", {}))
+        connection = kwargs.get("connection")
+        answer = append(connection, [Commit.of(*asked)])[0] if connection else self._writer.write(*asked)
         kwargs["answers"].append(answer)
         if answer.outcome != "accepted":
             return None

@@ -29,6 +29,7 @@ doubled at each retry."""
 COMMIT_BYTES_MAX = 32 * 2**20
 """Why: far above any real command, and far below what PostgreSQL takes in one value."""
 
+WENT_AWAY = "The database went away while writing; give the command again under the same key."
 APPEND = "SELECT outcome, first_position, last_position FROM ledger.append(%s::json, %b, %s::json)"
 
 
@@ -51,6 +52,20 @@ class Commit(NamedTuple):
     size: int
     reply: SimpleQueue[Answer | Exception]
     """Where the caller waits; cheaper than a future, which makes and wakes a condition for each command."""
+
+    @classmethod
+    def of(
+        cls,
+        command_id: UUID,
+        fingerprint: bytes,
+        stream_id: UUID,
+        bodies: Sequence[bytes],
+        basis: Mapping[UUID, int],
+    ) -> "Commit":
+        """A commit to be answered; raises :class:`TooLarge` for more than ``COMMIT_BYTES_MAX``."""
+        if (size := sum(map(len, bodies))) > COMMIT_BYTES_MAX:
+            raise TooLarge(f"One command may enter {COMMIT_BYTES_MAX} bytes, not {size}; split it.")
+        return cls(command_id, fingerprint, stream_id, bodies, basis, size, SimpleQueue())
 
 
 class TooLarge(Exception):
@@ -94,9 +109,7 @@ class Writer:
         :class:`WriterBusy` when the queue is full, :class:`TooLarge` for more than ``COMMIT_BYTES_MAX``,
         :class:`WriteFailed` when the database went away, and ``psycopg.Error`` when it refuses the entries.
         """
-        if (size := sum(map(len, bodies))) > COMMIT_BYTES_MAX:
-            raise TooLarge(f"One command may enter {COMMIT_BYTES_MAX} bytes, not {size}; split it.")
-        commit = Commit(command_id, fingerprint, stream_id, bodies, basis, size, SimpleQueue())
+        commit = Commit.of(command_id, fingerprint, stream_id, bodies, basis)
         # Without the lock a commit could slip in behind the word to close, and never be answered.
         with self._door:
             if self._closing or self._arriving.qsize() >= QUEUE_MAX:
@@ -172,23 +185,27 @@ class Writer:
                 commit.reply.put(answer)
 
     def _append(self, page: list[Commit]) -> list[Answer]:
-        entries = b"[" + b",".join([body for commit in page for body in commit.bodies]) + b"]"
-        fingerprints = b"".join([commit.fingerprint * len(commit.bodies) for commit in page])
-        basis = [
-            {"command_id": commit.command_id, "stream_id": stream_id, "stream_version": version}
-            for commit in page
-            for stream_id, version in commit.basis.items()
-        ]
-        asked = (entries.decode(), fingerprints, canonical.encode(basis).decode())
         for attempt in range(RETRIES_MAX + 1):
             try:
                 if self._connection.closed:
                     self._connection = connect(self._url, Duty.API)
-                rows = self._connection.execute(APPEND, asked, prepare=True).fetchall()
-                return [Answer(*row) for row in rows]
+                return append(self._connection, page)
             except (psycopg.OperationalError, DatabaseUnavailable):
                 if not self._connection.closed:
                     raise
                 # Whether it was committed is unknown; command ids make writing it again harmless.
                 time.sleep(RETRY_AFTER_S * 2**attempt)
-        raise WriteFailed("The database went away while writing; give the command again under the same key.")
+        raise WriteFailed(WENT_AWAY)
+
+
+def append(connection: Connection[Any], page: Sequence[Commit]) -> list[Answer]:
+    """Write commits in one statement, at most one of them for a stream; gives the answers in their order."""
+    entries = b"[" + b",".join([body for commit in page for body in commit.bodies]) + b"]"
+    fingerprints = b"".join([commit.fingerprint * len(commit.bodies) for commit in page])
+    basis = [
+        {"command_id": commit.command_id, "stream_id": stream_id, "stream_version": version}
+        for commit in page
+        for stream_id, version in commit.basis.items()
+    ]
+    asked = (entries.decode(), fingerprints, canonical.encode(basis).decode())
+    return [Answer(*row) for row in connection.execute(APPEND, asked, prepare=True).fetchall()]

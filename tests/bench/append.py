@@ -70,7 +70,7 @@ def _put(ledger: Ledger, customer: UUID) -> None:
     )
     known = Customer.unwritten(customer)
     touchpoint = Touchpoint.record(context, uuid4(), known, None, fact)
-    answer = ledger.write(touchpoint, context.command_id, hashlib.sha256(context.command_id.bytes).digest())
+    answer = ledger.write(touchpoint, hashlib.sha256(context.command_id.bytes).digest())
     assert answer.outcome == "accepted"
 
 

@@ -14,7 +14,7 @@ from domain.customer import Customer
 from domain.remedy import Remedy
 from domain.vocabulary import CaseState, Role
 from ledger import basis as deciding
-from ledger.application import ATTEMPTS_MAX, Ledger
+from ledger.application import RACES_MAX, Ledger
 from ledger.basis import Basis, Histories
 from ledger.vault import Vault
 from ledger.writer import Answer, Writer
@@ -172,18 +172,40 @@ def test_servers_that_fight_for_one_case_all_get_their_turn(here: Ledger, there:
     assert sorted(versions) == list(range(2, 42))
 
 
-def test_who_loses_every_race_is_told_so(here: Ledger, case: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[Any] = []
+def test_who_lost_every_race_is_let_in_alone(
+    here: Ledger, there: Ledger, case: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other server gets in before each of the first tries, and waits for the last one."""
+    write, others, last = here._writer.write, [], here.load(Case, case).version
 
-    def lose(*args: Any) -> Answer:
-        tried.append(args)
-        return Answer("version_conflict", None, None)
+    def overtake(*args: Any) -> Answer:
+        others.append(there.execute("assign_case", {"id": case, "handler": "eve"}, acting()).version)
+        return write(*args)
 
-    monkeypatch.setattr(here._writer, "write", lose)
+    monkeypatch.setattr(here._writer, "write", overtake)
+    done = here.execute("assign_case", {"id": case, "handler": "bob"}, acting())
 
-    with refused_with("VERSION_CONFLICT", here, field="expectedVersion", kind="Case", current=1):
+    assert others == [last + n for n in range(1, RACES_MAX + 1)]
+    assert done.version == last + RACES_MAX + 1
+    assert there.execute("assign_case", {"id": case, "handler": "eve"}, acting()).version == done.version + 1
+
+
+def test_nothing_is_entered_while_one_is_let_in_alone(here: Ledger, there: Ledger, case: UUID) -> None:
+    with ThreadPoolExecutor(1) as caller:
+        with here._alone():
+            other = caller.submit(there.execute, "assign_case", {"id": case, "handler": "eve"}, acting())
+            with pytest.raises(TimeoutError):
+                other.result(timeout=0.2)
+        assert other.result(timeout=10).version == 2
+
+
+def test_what_is_refused_alone_leaves_nothing_behind(here: Ledger, case: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here._writer, "write", lambda *_: Answer("version_conflict", None, None))
+    acknowledge(here, case)
+
+    with refused_with("CASE_ALREADY_ACKNOWLEDGED", here):
         acknowledge(here, case)
-    assert len(tried) == ATTEMPTS_MAX
+    assert here.load(Case, case).version == 2
 
 
 class Shelf:

@@ -321,4 +321,4 @@ def test_what_could_not_be_read_back_is_not_entered(ledger: Ledger) -> None:
     purchase = Purchase.begin(context, uuid4(), beyond, customer_id=None)
 
     with refused_with("INVALID_INPUT", ledger):
-        ledger.write(purchase, context.command_id, bytes(32))
+        ledger.write(purchase, bytes(32))
