@@ -24,7 +24,7 @@ from domain.rule import FORBIDDEN, IDEMPOTENCY_CONFLICT, NOT_FOUND, OCCURRED_IN_
 
 from .basis import Basis, Histories, History
 from .input import Given, fact, identifier, kind_of, named, position, refuse, told, utc
-from .reading import decoded, line
+from .reading import decoded, decoder, line
 from .recorder import EntryMapper, EntryRecorder
 from .vault import Vault
 from .writer import WENT_AWAY, Answer, TooLarge, WriteFailed, Writer, append
@@ -62,6 +62,8 @@ class Ledger(Application[UUID]):
         self._histories = Histories(self._history)
         self._turns: WeakValueDictionary[UUID, Any] = WeakValueDictionary()
         self._door, self._holding = threading.Lock(), threading.Lock()
+        # Before there are threads: msgspec 0.22 crashes the process where two of them meet a type for the first time.
+        decoder()
         super().__init__()
 
     def construct_mapper(self) -> EntryMapper:

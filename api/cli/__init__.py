@@ -12,7 +12,20 @@ from ledger.sources.faults import SourceError
 from ledger.vault import VaultError
 
 from ..settings import SettingsError
-from . import database, intake, projecting, replay, running, schema, serving, simulation, tokens
+from . import (
+    database,
+    intake,
+    projecting,
+    rebuilding,
+    replay,
+    running,
+    schema,
+    serving,
+    simulation,
+    status,
+    tiers,
+    tokens,
+)
 from .report import fail
 
 app = typer.Typer(
@@ -23,7 +36,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.callback()(lambda: None)
-for part in (running, serving, projecting, database, intake, simulation, tokens, replay, schema):
+PARTS = (
+    running,
+    serving,
+    projecting,
+    rebuilding,
+    status,
+    tiers,
+    database,
+    intake,
+    simulation,
+    tokens,
+    replay,
+    schema,
+)
+for part in PARTS:
     part.add_to(app)
 
 EXPECTED = (SettingsError, DatabaseUnavailable, MigrationError, VaultError, SourceError, Refused, OSError)

@@ -77,6 +77,9 @@ class Metric:
         cls.version, cls.reads = version, reads
         if _METRICS.setdefault(cls.name, cls) is not cls:
             raise TypeError(f"the metric {cls.name} is declared twice")
+        # Here, and not in the threads that compute: msgspec 0.22 crashes where two of them meet a type at once.
+        msgspec.json.Decoder(cls.Params)
+        msgspec.json.Decoder(cls.Row)
 
 
 def metrics() -> Mapping[str, type[Metric]]:
