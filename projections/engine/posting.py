@@ -11,10 +11,13 @@ from ledger.reading import decoded_lines, line
 
 from . import builds, table
 from .builds import Build
+from .corrections import follows_merges
+from .cut import Cut
 from .folding import fold_steps, steps
+from .links import Links
 from .model import ReadModel, envelope_needed, models
 from .quarantine import Quarantine
-from .refolding import keys_to_refold, refold
+from .refolding import Check, keys_to_refold, refold
 
 BATCH_MAX = 5_000
 """Why: some 4 MB of entries and well under a second of work, so a projector stops and starts quickly."""
@@ -37,11 +40,22 @@ def read(connection: Connection[Any], after: int, limit: int = BATCH_MAX) -> tup
     return (decoded_lines(lines.encode()), last) if lines else ([], after)
 
 
-def post(connection: Connection[Any], model: type[ReadModel], build: Build, entries: Iterable[Event], to: int) -> Build:
-    """Post to one build the entries after its position, and move it on to ``to``; in the caller's transaction."""
+def post(
+    connection: Connection[Any],
+    model: type[ReadModel],
+    build: Build,
+    entries: Iterable[Event],
+    to: int,
+    links: Links | None = None,
+) -> Build:
+    """Post to one build the entries after its position, and move it on to ``to``; in the caller's transaction.
+
+    ``links`` are those at ``to``, where the caller has them.
+    """
     fresh = [entry for entry in entries if entry.position > build.position]
-    anew = keys_to_refold(connection, model, fresh)
-    todo = list(steps(model, fresh))
+    links = Links.at(connection, to) if links is None else links
+    anew = keys_to_refold(connection, model, fresh, build.position, links)
+    todo = list(steps(model, links.redirected(fresh) if follows_merges(model) else fresh))
     if todo or anew:
         aside = Quarantine(connection, build)
         todo = [step for step in todo if step.key not in anew and not aside.holds(step.key)]
@@ -74,31 +88,29 @@ def keep(
     """
     gone = []
 
-    def settle(key: Any, check: Callable[[ReadModel], None] = lambda _row: None) -> None:
-        row, failure = refold(connection, model, key, to, check)
-        aside.note(key, failure)
-        rows.pop(key, None)
-        if row is None:
-            gone.append(key)
-        else:
-            rows[key] = row
+    def settle(keys: Iterable[Any], check: Check | None = None) -> None:
+        for key, (row, failure) in refold(connection, model, keys, Cut(to), check).items():
+            aside.note(key, failure)
+            rows.pop(key, None)
+            if row is None:
+                gone.append(key)
+            else:
+                rows[key] = row
 
     def check(row: ReadModel) -> None:
         table.check(connection, model, build.table, row)
 
-    for key in anew:
-        settle(key)
+    settle(anew)
     try:
         with connection.transaction():
             put(connection, model, build.table, rows.values())
     except table.UNFIT:
-        for key in [key for key, row in rows.items() if not _fits(check, row)]:
-            settle(key, check)
+        settle([key for key, row in rows.items() if not _fits(check, row)], check)
         put(connection, model, build.table, rows.values())
     table.delete(connection, model, build.table, gone)
 
 
-def _fits(check: Callable[[ReadModel], None], row: ReadModel) -> bool:
+def _fits(check: Check, row: ReadModel) -> bool:
     try:
         check(row)
     except table.UNFIT:
@@ -121,9 +133,10 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
             return 0
         after = min(build.position for build in standing.values())
         entries, last = read(connection, after, limit)
+        links = Links.at(connection, last)
         for name, build in standing.items():
             if build.position < last:
-                post(connection, models()[name], build, entries, last)
+                post(connection, models()[name], build, entries, last, links)
     return len(entries)
 
 

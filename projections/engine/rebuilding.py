@@ -10,10 +10,10 @@ from ledger.reading import copy_lines, decoded_lines, line
 
 from . import builds, posting, table
 from .builds import Build
+from .corrections import corrections
 from .folding import fold_steps, steps
 from .model import ReadModel, envelope_needed, folds
 from .quarantine import Quarantine
-from .refolding import voided_by
 
 Advance = Callable[[int, int | None], None]
 """Told the position done and the last one."""
@@ -61,17 +61,22 @@ def _load(
 ) -> None:
     rows: dict[Any, ReadModel] = {}
     anew: set[Any] = set()
-    left_out = voided_by(writer, model, head)
+    known = corrections(writer, head)
     for entries in _chunks(reader, model, head):
-        fold_steps(model, rows, steps(model, entries), anew, left_out)
+        fold_steps(model, rows, steps(model, known.applied(model, entries)), anew)
         advance(entries[-1].position, head)
     posting.keep(writer, model, build, rows, anew, head, Quarantine(writer, build), table.load)
 
 
 def _chunks(reader: Connection[Any], model: type[ReadModel], head: int) -> Iterator[list[Event]]:
     query = sql.SQL(
-        "SELECT {line} FROM ledger.entries WHERE position <= {head} AND type = ANY({types}) ORDER BY position"
-    ).format(line=line(envelope_needed(model)), head=head, types=[event.type_name for event in folds(model)])
+        "SELECT {line} FROM ledger.entries WHERE position <= {head} AND type = ANY({types}) ORDER BY {order}"
+    ).format(
+        line=line(envelope_needed(model)),
+        head=head,
+        types=[event.type_name for event in folds(model)],
+        order=sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys((model.spec.order, "position")))),
+    )
     for lines in copy_lines(reader, query):
         yield decoded_lines(lines)
 
