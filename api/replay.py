@@ -77,10 +77,10 @@ def replay(connection: Connection[Any], case_id: UUID, at_position: int | None =
 def _steps(case_id: UUID, entries: Sequence[Event]) -> Iterator[Step]:
     row, before = None, None
     for number, entry in enumerate(entries):
-        if entry.voids is None:
+        if entry.voids is None and entry.amends is None:
             row = fold(CaseRegister, case_id, [entry], row)
         else:
-            # What is void no longer counts, so the case is folded once more without it.
+            # An earlier entry counts otherwise from here on, so the case is folded once more.
             row = fold(CaseRegister, case_id, standing(entries[: number + 1]))
         after = None if row is None else msgspec.to_builtins(row, builtin_types=(datetime,))
         yield Step(entry, before, after, _changes(before or {}, after or {}), None)

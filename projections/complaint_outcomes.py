@@ -12,7 +12,7 @@ class ComplaintOutcomes(
     ReadModel,
     key="case_id",
     version=2,
-    order="occurred_at",
+    order_by="occurred_at",
     begins=(Case.Opened,),
     indexes=(("customer_id", "opened_at"), ("opened_at", "case_id")),
 ):

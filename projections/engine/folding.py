@@ -21,7 +21,7 @@ class Step(NamedTuple):
 
 def in_order(model: type[ReadModel], entries: Iterable[Event]) -> Iterable[Event]:
     """The entries, given by position, in the order in which the model folds them."""
-    if model.spec.order == "position":
+    if model.spec.order_by == "position":
         return entries
     return sorted(entries, key=attrgetter("occurred_at"))
 
@@ -50,7 +50,7 @@ def take(model: type[ReadModel], rows: MutableMapping[Any, ReadModel], step: Ste
             return
         row = rows[step.key] = model(**{model.spec.key: step.key})
     step.fold.handle(row, step.entry)
-    if model.spec.order == "occurred_at":
+    if model.spec.order_by == "occurred_at":
         setattr(row, LAST, step.entry.occurred_at)
 
 
@@ -62,7 +62,7 @@ def fold_steps(
     The keys in ``anew`` are passed over, since they have to be folded anew; a key whose fold raises joins them, and
     one whose entry comes late in the model's order.
     """
-    ordered = model.spec.order == "occurred_at"
+    ordered = model.spec.order_by == "occurred_at"
     for step in todo:
         if step.key in anew:
             continue

@@ -92,7 +92,7 @@ class Spec(NamedTuple):
     """Further indexes, each a tuple of columns."""
     begins: tuple[type[Event], ...]
     """The events that make a row, where not every one does; the others change a row that is there."""
-    order: str
+    order_by: str
     """What entries are folded in the order of: ``position`` or ``occurred_at``."""
     follows_merges: bool
     """Whether the entries of a customer that was merged into another count for that one."""
@@ -112,13 +112,13 @@ class ModelType(msgspec.StructMeta):
         version: int = 1,
         indexes: Sequence[tuple[str, ...]] = (),
         begins: Sequence[type[Event]] = (),
-        order: Literal["position", "occurred_at"] = "position",
+        order_by: Literal["position", "occurred_at"] = "position",
         follows_merges: bool = True,
     ) -> ModelType:
         """Create the model; ``by`` is the event field the key is read from, where it has another name.
 
         ``begins`` names the events that make a row, where the others only change one that is there: a case whose
-        opening was declared void is no case, whatever else was entered in it. With ``order="occurred_at"`` folds see
+        opening was declared void is no case, whatever else was entered in it. With ``order_by="occurred_at"`` folds see
         entries in the order in which they happened, and one that comes late has its key folded anew; such a model
         has a column ``last_occurred_at``, which is kept for it.
         """
@@ -126,9 +126,9 @@ class ModelType(msgspec.StructMeta):
         model: Any = super().__new__(mcls, name, bases, namespace, **options)
         if key:
             title = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-            model.spec = Spec(title, key, by or key, version, tuple(indexes), tuple(begins), order, follows_merges)
-            if (order == "occurred_at") != (LAST in model.__struct_fields__):
-                raise TypeError(f"{name} must have a column {LAST} if, and only if, its order is occurred_at")
+            model.spec = Spec(title, key, by or key, version, tuple(indexes), tuple(begins), order_by, follows_merges)
+            if (order_by == "occurred_at") != (LAST in model.__struct_fields__):
+                raise TypeError(f"{name} must have a column {LAST} if, and only if, it is ordered by occurred_at")
             if _MODELS.setdefault(title, model) is not model:
                 raise TypeError(f"the read model {title} is declared twice")
         return model  # type: ignore[no-any-return]
@@ -189,8 +189,8 @@ def envelope_needed(model: type[ReadModel]) -> frozenset[str]:
     function outside its class.
     """
     handlers = [fold for each in folds(model).values() for fold in each]
-    keys = {fold.key for fold in handlers} | {"stream_id" for fold in handlers if fold.own} | {model.spec.order}
-    if model.spec.order == "occurred_at":
+    keys = {fold.key for fold in handlers} | {"stream_id" for fold in handlers if fold.own} | {model.spec.order_by}
+    if model.spec.order_by == "occurred_at":
         keys |= {"stream_id", "stream_version"}
     methods = (method for method in vars(model).values() if inspect.isfunction(method))
     named = {name for method in methods for name in _names(method.__code__)}

@@ -75,7 +75,7 @@ def _chunks(reader: Connection[Any], model: type[ReadModel], head: int) -> Itera
         line=line(envelope_needed(model)),
         head=head,
         types=[event.type_name for event in folds(model)],
-        order=sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys((model.spec.order, "position")))),
+        order=sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys((model.spec.order_by, "position")))),
     )
     for lines in copy_lines(reader, query):
         yield decoded_lines(lines)

@@ -23,6 +23,7 @@ from .model import ReadModel, envelope_needed, folds
 
 KEYS_AT_ONCE = 1_000
 """Why: the entries of so many keys are held in memory together, usually some ten thousand."""
+AT, OF_CUSTOMERS = sql.SQL("position = ANY(%(asked)s)"), sql.SQL("customer_id = ANY(%(asked)s)")
 
 
 class Failure(NamedTuple):
@@ -97,7 +98,7 @@ def keys_to_refold(
     """The keys whose entries up to position ``after`` count otherwise because of the given later ones."""
     found: set[Any] = set()
     if targets := _corrected(model, entries):
-        told = _entries(connection, model, "position = ANY(%(asked)s)", targets)
+        told = _entries(connection, model, AT, targets)
         for position in (after, entries[-1].position):
             known = corrections_of(connection, targets, position, links)._replace(void=frozenset())
             found |= {step.key for step in steps(model, known.applied(model, told))}
@@ -121,24 +122,21 @@ def _corrected(model: type[ReadModel], entries: Iterable[Event]) -> list[int]:
 def _moved(connection: Connection[Any], model: type[ReadModel], before: Links, now: Links) -> set[Any]:
     """The keys that entries of merged or unmerged customers counted for, and those they count for now."""
     moved = now.moved_since(before)
-    found: set[Any] = set()
     if not moved:
-        return found
-    for customer in moved:
-        found |= {before.root(customer), now.root(customer)}
-    if all(fold.key == "customer_id" for handlers in folds(model).values() for fold in handlers):
-        return found
-    told = _entries(connection, model, "customer_id = ANY(%(asked)s)", sorted(moved))
-    return found | {step.key for step in steps(model, now.redirected(told))}
+        return set()
+    if model.spec.by == "customer_id":
+        return {root for customer in moved for root in (before.root(customer), now.root(customer))}
+    told = _entries(connection, model, OF_CUSTOMERS, sorted(moved))
+    return {step.key for step in steps(model, now.redirected(told))}
 
 
 def _entries(
-    connection: Connection[Any], model: type[ReadModel], condition: str, asked: Sequence[int] | Sequence[UUID]
+    connection: Connection[Any], model: type[ReadModel], condition: sql.SQL, asked: Sequence[int] | Sequence[UUID]
 ) -> list[Event]:
     query = sql.SQL(
         "SELECT string_agg(line, E'\\n' ORDER BY position) FROM (SELECT position, {line} AS line FROM ledger.entries"
-        " WHERE " + condition + " AND type = ANY(%(types)s)) AS found"
-    ).format(line=line(envelope_needed(model)))
+        " WHERE {condition} AND type = ANY(%(types)s)) AS found"
+    ).format(line=line(envelope_needed(model)), condition=condition)
     params = {"asked": asked, "types": [kind.type_name for kind in folds(model)]}
     row = connection.execute(query, params).fetchone()
     return decoded_lines(row[0].encode()) if row and row[0] else []
