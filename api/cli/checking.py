@@ -1,4 +1,4 @@
-"""``daybook check`` and ``daybook retry``: whether rows are what their entries fold to, and keys set aside fold by now."""
+"""``daybook check`` and ``daybook retry``: are rows what their entries fold to, and do keys set aside fold by now."""
 
 from typing import Annotated, Any, NamedTuple
 
