@@ -130,7 +130,7 @@ def _blamed(projector: dict[str, Any]) -> str:
         case ProjectorState.LOST:
             return (
                 f"the projector ({projector['process']}) was last heard of {projector['silent_s']:.0f} s ago;"
-                " run: daybook project"
+                " start one with: daybook project"
             )
         case ProjectorState.STOPPED:
             return "is daybook project running?"

@@ -87,18 +87,24 @@ def _compared(connection: Connection[Any], model: type[ReadModel], build: Build,
 
 def _stored(
     connection: Connection[Any], model: type[ReadModel], build: Build, keys: Iterable[Any]
-) -> dict[Any, dict[str, Any] | None]:
-    """The stored rows of the keys that have one; one that is no row of the model any more is given as it stands."""
+) -> dict[Any, dict[str, Any]]:
+    """The stored rows of the keys that have one."""
     query = sql.SQL("SELECT {key}, row_to_json(r)::text FROM {table} r WHERE {key} = ANY(%s)").format(
         key=sql.Identifier(model.spec.key), table=table.table(build.table)
     )
-    rows = {}
-    for key, text in connection.execute(query, (list(keys),)):
-        try:
-            rows[key] = _plain(msgspec.json.decode(text, type=model))
-        except msgspec.ValidationError:
-            rows[key] = msgspec.json.decode(text)
-    return rows
+    hints = columns(model)
+    return {
+        key: {column: _column(value, hints[column]) for column, value in msgspec.json.decode(text).items()}
+        for key, text in connection.execute(query, (list(keys),))
+    }
+
+
+def _column(value: Any, hint: Any) -> Any:
+    """A stored value as the JSON of a row has it; one that the column's type does not allow is given as it stands."""
+    try:
+        return msgspec.json.decode(table.encode(msgspec.convert(value, hint)))
+    except msgspec.ValidationError:
+        return value
 
 
 def _plain(row: ReadModel | None) -> dict[str, Any] | None:

@@ -80,10 +80,10 @@ def told(standing: Standing) -> str:
     if state is ProjectorState.POSTING:
         return f"The projector ({process}) has been posting since {since:%Y-%m-%d %H:%M:%S %Z}."
     if state is ProjectorState.LOST:
-        return f"The projector ({process}) is lost: last heard of {silent_s:.0f} s ago. Run: daybook project"
+        return f"The projector ({process}) is lost: last heard of {silent_s:.0f} s ago; start one with: daybook project"
     if last_heard_at is None:
-        return "No projector has run yet. Run: daybook project"
-    return f"The projector ({process}) stopped at {last_heard_at:%Y-%m-%d %H:%M:%S %Z}. Run: daybook project"
+        return "No projector has run yet; start one with: daybook project"
+    return f"The projector ({process}) stopped at {last_heard_at:%Y-%m-%d %H:%M:%S %Z}; start one with: daybook project"
 
 
 class Lease:

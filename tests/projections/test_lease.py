@@ -183,18 +183,20 @@ def test_status_tells_whether_the_read_models_are_posted(world: World) -> None:
     posting, in_step = daybook("status").stdout, daybook("status", "--lag-max", "0")
     told = json.loads(daybook("status", "--json").stdout)["projector"]
     world.connection.execute(
-        "UPDATE books.lease SET beat_at = clock_timestamp() - interval '7 s', until = clock_timestamp() - interval '2 s'"
+        "UPDATE books.lease SET beat_at = beat_at - interval '7 s', until = until - interval '7 s'"
     )
     lost, alarming = daybook("status").stdout, daybook("status", "--lag-max", "0")
     ours.give_back(world.connection)
     stopped = daybook("status").stdout
 
-    assert "No projector has run yet. Run: daybook project\n" in never
+    assert "No projector has run yet; start one with: daybook project\n" in never
     assert f"The projector ({HERE}) has been posting since 20" in posting
     assert in_step.exit_code == 0
     assert (told["state"], told["process"]) == ("posting", HERE)
     assert set(told) == {"state", "process", "since", "last_heard_at", "silent_s"}
-    assert re.search(rf"The projector \({HERE}\) is lost: last heard of [78] s ago\. Run: daybook project\n", lost)
+    assert re.search(
+        rf"The projector \({HERE}\) is lost: last heard of [78] s ago; start one with: daybook project\n", lost
+    )
     assert alarming.exit_code == 1
     assert alarming.stderr.startswith(f"daybook: The projector ({HERE}) is lost: last heard of ")
     assert f"The projector ({HERE}) stopped at 20" in stopped
