@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ledger import migrate
 from ledger.database import DatabaseUnavailable
 from ledger.migrate import MigrationError
+from projections.engine.lease import ProjectorState
 
 from .auth import Door
 from .endpoint import Endpoint
@@ -102,14 +103,14 @@ class Health:
             return [str(error)]
         except (psycopg.Error, DatabaseUnavailable):
             return ["The database cannot be reached."]
-        return [*_lagging(standings(told))]
+        return _lagging(standings(told), told["projector"])
 
     def _check_shape(self) -> None:
         with self._desk.pool.connection() as connection:
             migrate.check(connection)
 
 
-def _lagging(found: list[dict[str, Any]]) -> list[str]:
+def _lagging(found: list[dict[str, Any]], projector: dict[str, Any]) -> list[str]:
     faults = [
         f"The read model {each['model']} is {each['state']}; run: daybook project"
         for each in found
@@ -117,8 +118,22 @@ def _lagging(found: list[dict[str, Any]]) -> list[str]:
     ]
     behind = max((each["lag"] for each in found), default=0)
     if not faults and behind > LAG_MAX:
-        faults.append(f"The read models are {behind} entries behind; is daybook project running?")
+        faults.append(f"The read models are {behind} entries behind; {_blamed(projector)}")
     return faults
+
+
+def _blamed(projector: dict[str, Any]) -> str:
+    """What is known of the projector, for who finds the read models far behind."""
+    match ProjectorState(projector["state"]):
+        case ProjectorState.POSTING:
+            return f"the projector ({projector['process']}) is posting them."
+        case ProjectorState.LOST:
+            return (
+                f"the projector ({projector['process']}) was last heard of {projector['silent_s']:.0f} s ago;"
+                " start one with: daybook project"
+            )
+        case ProjectorState.STOPPED:
+            return "is daybook project running?"
 
 
 class Guarded:

@@ -13,6 +13,7 @@ from ledger.vault import VaultError
 
 from ..settings import SettingsError
 from . import (
+    checking,
     database,
     intake,
     projecting,
@@ -42,6 +43,7 @@ PARTS = (
     projecting,
     rebuilding,
     status,
+    checking,
     tiers,
     database,
     intake,

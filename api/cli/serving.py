@@ -2,7 +2,13 @@
 
 import typer
 
+from ledger import database
+from ledger.database import Duty
+from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
+from projections.engine.projector import refuse_altered
+
 from ..settings import load
+from ..wiring import ready_url
 from .report import out
 
 
@@ -16,5 +22,7 @@ def serve() -> None:
     from ..server import serve as serve_  # here, as it takes half a second that no other command should wait
 
     settings = load()
+    with database.connect(ready_url(settings), Duty.API) as connection:
+        refuse_altered(connection)
     address = f"http://{settings.host}:{settings.port}/graphql"
     serve_(settings, lambda: out.print(f"Daybook answers at {address}; make a token with: daybook token", markup=False))

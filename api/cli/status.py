@@ -8,7 +8,9 @@ import typer
 from ledger import database
 from ledger.database import Duty
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
-from projections.engine import builds, quarantine
+from projections.engine import alarms, builds, lease, quarantine
+from projections.engine.alarms import Alarm
+from projections.engine.lease import ProjectorState
 from projections.engine.model import ReadModel, definition, fingerprint, models
 from projections.engine.quarantine import Aside
 
@@ -16,7 +18,7 @@ from ..settings import load
 from ..wiring import ready_url
 from .report import JsonFlag, as_json, fail, out, rows
 
-ASIDE_SHOWN_MAX = 20
+SHOWN_MAX = 20
 """Why: a screenful; --json gives them all."""
 
 
@@ -28,44 +30,68 @@ def add_to(app: typer.Typer) -> None:
 def status(
     lag_max: Annotated[
         int | None,
-        typer.Option(min=0, help="Exit with 1 when a read model is not in service, or is further behind than this."),
+        typer.Option(
+            min=0,
+            help="Exit with 1 when the projector is lost, or a read model not in service or further behind than this.",
+        ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Show the ledger's head, where each read model stands, and which keys are set aside."""
+    """Show the ledger's head, whether it is posted, where each read model stands, and what is wrong with its rows."""
     with database.connect(ready_url(load()), Duty.PROJECTOR) as connection:
         head = connection.execute("SELECT position FROM ledger.head").fetchone()
         standing = builds.serving(connection)
-        aside = quarantine.listed(connection)
+        certificates = builds.certificates(connection)
+        aside, alarmed = quarantine.listed(connection), alarms.listed(connection)
+        projector = lease.standing(connection)
     assert head is not None
-    lines = [_standing(model, standing.get(name), head[0], aside) for name, model in sorted(models().items())]
+    lines = [_standing(model, standing.get(name), head[0], aside, alarmed) for name, model in sorted(models().items())]
     if json:
         as_json(
             {
                 "head": head[0],
-                "models": [dict(zip(STANDING, line, strict=True)) for line in lines],
+                "projector": projector._asdict(),
+                "models": [
+                    dict(zip(STANDING, line, strict=True)) | _made_of(standing.get(line[0]), certificates.get(line[0]))
+                    for line in lines
+                ],
                 "quarantine": [key._asdict() for key in aside],
+                "alarms": [alarm._asdict() for alarm in alarmed],
             }
         )
     else:
         out.print(f"The ledger's head is at {head[0]:,}.".replace(",", " "))
+        out.print(lease.told(projector), markup=False)
         rows(STANDING, lines, json)
         _advise(lines, standing, aside)
-    late = [name for name, _, state, _, lag, _ in lines if state != "serving" or lag > (lag_max or 0)]
+        _warn(alarmed)
+    late = [name for name, _, state, _, lag, *_ in lines if state != "serving" or lag > (lag_max or 0)]
+    if lag_max is not None and projector.state is ProjectorState.LOST:
+        fail(lease.told(projector))
     if lag_max is not None and late:
         fail(f"Not in step: {', '.join(late)}; is daybook project running?")
 
 
-STANDING = ("model", "version", "state", "position", "lag", "quarantined")
+STANDING = ("model", "version", "state", "position", "lag", "quarantined", "alarms")
 
 
 def _standing(
-    model: type[ReadModel], build: builds.Build | None, head: int, aside: Sequence[Aside]
-) -> tuple[str, int, str, int, int, int]:
+    model: type[ReadModel], build: builds.Build | None, head: int, aside: Sequence[Aside], alarmed: Sequence[Alarm]
+) -> tuple[str, int, str, int, int, int, int]:
     name, version = model.spec.name, model.spec.version
     state = "missing" if build is None else "serving" if build.version == version else "outdated"
     position = build.position if build else 0
-    return name, version, state, position, head - position, sum(key.model == name for key in aside)
+    quarantined, alarms = (sum(each.model == name for each in listed) for listed in (aside, alarmed))
+    return name, version, state, position, head - position, quarantined, alarms
+
+
+def _made_of(build: builds.Build | None, certificate: builds.Certificate | None) -> dict[str, Any]:
+    """What tells one build from another, for programs."""
+    return {
+        "fingerprint": build and build.fingerprint,
+        "checksum": certificate and certificate.checksum,
+        "certified_position": certificate and certificate.position,
+    }
 
 
 def _advise(lines: Sequence[Sequence[Any]], standing: dict[str, builds.Build], aside: Sequence[Aside]) -> None:
@@ -75,7 +101,19 @@ def _advise(lines: Sequence[Sequence[Any]], standing: dict[str, builds.Build], a
             out.print(f"{name} is {state} ({definition(model)}) Run: daybook project")
         elif standing[name].fingerprint != fingerprint(model):
             out.print(f"{name} was built by other code of the same version. Run: daybook rebuild {name}")
-    for key in aside[:ASIDE_SHOWN_MAX]:
+    for key in aside[:SHOWN_MAX]:
         out.print(f"{key.model} {key.key} is set aside at entry {key.position}: {key.error}", markup=False)
     if aside:
         out.print(f"{len(aside)} set aside in all. Void the entry, or mend the fold and run: daybook rebuild NAME")
+        out.print("Where the fold was not at fault, try again with: daybook retry")
+
+
+def _warn(alarmed: Sequence[Alarm]) -> None:
+    for alarm in alarmed[:SHOWN_MAX]:
+        columns = ", ".join(alarm.columns)
+        out.print(
+            f"{alarm.model} {alarm.key} is not what its entries up to {alarm.position} fold to ({columns})",
+            markup=False,
+        )
+    if alarmed:
+        out.print(f"{len(alarmed)} alarms in all. Look again with: daybook check; mend with: daybook rebuild NAME")

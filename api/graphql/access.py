@@ -17,6 +17,8 @@ PERSONAL = EVERYONE - {Role.ANALYST}
 """Roles that see personal data in clear; for the others it is null, in columns and inside ``data`` alike."""
 METRICS = ANALYSING
 """Roles that may compute metrics."""
+ALARMS = STEWARDS
+"""Roles that may read which rows are not what their entries fold to."""
 BOOKS: Mapping[str, frozenset[Role]] = {"audit_trail": STEWARDS}
 """Roles that may read a read model, by its name; those not named here are for everyone with a token."""
 

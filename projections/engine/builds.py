@@ -19,6 +19,19 @@ class Build(NamedTuple):
     table: str
 
 
+class Certificate(NamedTuple):
+    """What a build's rows were when it stood at a position."""
+
+    position: int
+    rows: int
+    checksum: str
+
+
+CONTENT = (
+    "SELECT (SELECT position FROM books.builds WHERE build_id = %s), count(*),"
+    " coalesce(sum(substr(sha256(convert_to(row_to_json(r)::text, 'UTF8')), 1, 8)::bigint), 0) FROM {} r"
+)
+"""One pass over a build's rows, in one snapshot; a sum, so that the order in which the rows lie does not matter."""
 SERVING = (
     "SELECT build_id, model, version, fingerprint, position, table_name"
     " FROM books.builds WHERE state = 'serving' ORDER BY model"
@@ -54,6 +67,33 @@ def advance(connection: Connection[Any], build: Build, position: int) -> None:
     )
     if moved.rowcount != 1:
         raise PostedElsewhere(f"another projector moved {build.model} on from {build.position}")
+
+
+def certify(connection: Connection[Any], build: Build) -> Certificate:
+    """Record what the build's rows are now: their number and a checksum, at the position they stand at.
+
+    The checksum is the sum, modulo 2^64, of the first eight bytes of SHA-256 over each row as JSON. Two builds of one
+    definition have the same one where they stand at the same position, however they came there.
+    """
+    query = sql.SQL(CONTENT).format(table.table(build.table))
+    found = connection.execute(query, (build.id,)).fetchone()
+    assert found is not None
+    position, rows, total = found
+    certificate = Certificate(position, rows, f"{int(total) % 2**64:016x}")
+    connection.execute(
+        "UPDATE books.builds SET certified_position = %s, certified_rows = %s, checksum = %s WHERE build_id = %s",
+        (*certificate, build.id),
+    )
+    return certificate
+
+
+def certificates(connection: Connection[Any]) -> dict[str, Certificate]:
+    """The certificates of the builds in service, by model."""
+    query = (
+        "SELECT model, certified_position, certified_rows, checksum FROM books.builds"
+        " WHERE state = 'serving' AND checksum IS NOT NULL"
+    )
+    return {model: Certificate(*told) for model, *told in connection.execute(query)}
 
 
 def serve(connection: Connection[Any], build: Build) -> None:

@@ -34,6 +34,8 @@ from domain import catalogue  # noqa: F401  (fills the catalogue of events)
 from domain.event import ENVELOPE, Event, events, field_doc
 from domain.text import described, first_sentence
 
+from . import source
+
 F = TypeVar("F", bound=Callable[..., None])
 
 Sealed = Annotated[
@@ -177,8 +179,8 @@ def definition(model: type[ReadModel]) -> str:
 
 
 def fingerprint(model: type[ReadModel]) -> str:
-    """A digest of the model's source: it changes with every change of a fold or column."""
-    return hashlib.sha256(f"{model.spec.version}\n{inspect.getsource(model)}".encode()).hexdigest()[:16]
+    """A digest of what decides the model's rows: its version, its class, and what of its own module that uses."""
+    return hashlib.sha256(f"{model.spec.version}\n{source.digest(model)}".encode()).hexdigest()[:16]
 
 
 @cache

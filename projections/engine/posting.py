@@ -15,7 +15,7 @@ from .corrections import follows_merges
 from .cut import Cut
 from .folding import fold_steps, steps
 from .links import Links
-from .model import ReadModel, envelope_needed, models
+from .model import ReadModel, envelope_needed, fingerprint, models
 from .quarantine import Quarantine
 from .refolding import Check, keys_to_refold, refold
 
@@ -125,7 +125,7 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
     until it is built anew. Nothing is posted twice or skipped: the rows and the positions are committed together, and
     a second projector waits for the first one's transaction.
     """
-    if not _behind(connection):
+    if not behind(connection):
         return 0
     with connection.transaction():
         standing = ours(builds.serving(connection, lock=True))
@@ -141,21 +141,21 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
 
 
 def ours(standing: dict[str, Build]) -> dict[str, Build]:
-    """The builds that this process can post to: those of the very version of a model it knows."""
-    return {name: build for name, build in standing.items() if _known(name, build.version)}
+    """The builds that this process can post to: those of the very fold of a model that it knows."""
+    return {name: build for name, build in standing.items() if _known(name, build.version, build.fingerprint)}
 
 
-def _known(name: str, version: int) -> bool:
-    return name in models() and models()[name].spec.version == version
+def _known(name: str, version: int, made_of: str) -> bool:
+    return name in models() and (models()[name].spec.version, fingerprint(models()[name])) == (version, made_of)
 
 
-def _behind(connection: Connection[Any]) -> bool:
+def behind(connection: Connection[Any]) -> bool:
     """Whether any of our builds stands before the ledger's head; a cheap look, without a lock."""
     query = (
-        "SELECT model, version FROM books.builds, ledger.head"
+        "SELECT model, version, fingerprint FROM books.builds, ledger.head"
         " WHERE state = 'serving' AND builds.position < head.position"
     )
-    return any(_known(name, version) for name, version in connection.execute(query).fetchall())
+    return any(_known(*build) for build in connection.execute(query).fetchall())
 
 
 @cache

@@ -1,25 +1,37 @@
-"""The projector: keeps every read model in step with the ledger."""
+"""The projector: keeps every read model in step with the ledger, and looks after what it posted."""
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg import Connection
 
+from domain.rule import Rule
 from ledger.database import DatabaseUnavailable, Duty, connect
 
-from . import builds
+from . import builds, lease
 from .builds import Build, PostedElsewhere
-from .model import ReadModel, models
-from .posting import catch_up
+from .lease import Lease
+from .model import ReadModel, fingerprint, models
+from .posting import behind, catch_up
 from .rebuilding import Advance, rebuild
+from .watching import Watch
 
 IDLE_S = 0.05
 """Why: a reader sees a new entry within a blink, for twenty cheap reads a second."""
 RETRY_S = 1.0
 """Why: a database that went away needs a moment; more haste only fills the log."""
+HUNG_S = 10.0
+"""Why: between two statements of a batch lies less than a second of folding; who is silent for longer there is hung,
+and its locks keep others from posting."""
+
+ALTERED = Rule(
+    "READ_MODEL_ALTERED",
+    "{model} is folded otherwise than the build in service, though both are version {version}; raise its version, or"
+    " take the new fold over with: daybook rebuild {model}",
+)
 
 Notice = Callable[[str], None]
 
@@ -34,6 +46,19 @@ def outdated(connection: Connection[Any]) -> list[type[ReadModel]]:
     ]
 
 
+def refuse_altered(connection: Connection[Any]) -> None:
+    """Refuse ``READ_MODEL_ALTERED`` where a fold was changed without a new version.
+
+    Half the rows of such a model would be of the one fold and half of the other, so nothing starts with it: what is
+    posted and what is answered stay as they are until somebody decides.
+    """
+    standing = builds.serving(connection)
+    for name, model in sorted(models().items()):
+        build = standing.get(name)
+        altered = build and build.version == model.spec.version and build.fingerprint != fingerprint(model)
+        ALTERED.refuse_if(altered, model=name, version=model.spec.version)
+
+
 @contextmanager
 def unseen(_: type[ReadModel]) -> Iterator[Advance]:
     """Show no progress."""
@@ -41,30 +66,78 @@ def unseen(_: type[ReadModel]) -> Iterator[Advance]:
 
 
 def prepare(url: str, shown: Callable[[type[ReadModel]], AbstractContextManager[Advance]] = unseen) -> list[Build]:
-    """Build the models that are missing or outdated, showing progress for each; gives what was built."""
+    """Build the models that are missing or outdated, showing progress for each; gives what was built.
+
+    Refuses ``READ_MODEL_ALTERED``.
+    """
     built = []
     with connect(url, Duty.PROJECTOR) as reader, connect(url, Duty.PROJECTOR) as writer:
+        refuse_altered(writer)
         for model in outdated(writer):
             with shown(model) as advance:
                 built.append(rebuild(reader, writer, model, advance))
     return built
 
 
+LOST = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout, DatabaseUnavailable)
+"""What is raised when the database went away, or took us for hung."""
+
+
 def run(url: str, stopping: Callable[[], bool], notice: Notice) -> None:
-    """Post until ``stopping`` says so; a lost database is waited for, a second projector takes turns."""
+    """Post until ``stopping`` says so; a lost database is waited for, and so is another projector that posts."""
     connection: Connection[Any] | None = None
+    turns = Turns(notice)
     while not stopping():
         try:
-            connection = connection if connection and not connection.closed else connect(url, Duty.PROJECTOR)
-            if not catch_up(connection):
+            connection = connection if connection and not connection.closed else _connected(url)
+            if not turns.take(connection):
                 time.sleep(IDLE_S)
         except PostedElsewhere:
             continue
-        except (psycopg.OperationalError, DatabaseUnavailable) as error:
+        except LOST as error:
             told = "refused to post" if connection and not connection.closed else "went away"
             notice(f"The database {told} ({str(error).splitlines()[0]}); trying again.")
             if connection:
                 connection.close()
             time.sleep(RETRY_S)
     if connection:
+        with suppress(*LOST):
+            turns.lease.give_back(connection)
         connection.close()
+
+
+def _connected(url: str) -> Connection[Any]:
+    connection = connect(url, Duty.PROJECTOR)
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{HUNG_S}s'")
+    return connection
+
+
+class Turns:
+    """What a projector does turn by turn: post while the lease is its own, else stand by."""
+
+    def __init__(self, notice: Notice) -> None:
+        """Start without the lease; ``notice`` is told what a person should know."""
+        self.lease = Lease()
+        self._notice, self._watch, self._standing_by = notice, Watch(notice), False
+
+    def take(self, connection: Connection[Any]) -> int:
+        """Post the next batch, or check a few rows while there is none; gives how many entries were read."""
+        count = self._post(connection)
+        self._tell(connection)
+        if self.lease.held:
+            self._watch.look(connection)
+        return count
+
+    def _post(self, connection: Connection[Any]) -> int:
+        if not (self.lease.due() or behind(connection)):
+            return 0
+        with connection.transaction():
+            return catch_up(connection) if self.lease.keep(connection) else 0
+
+    def _tell(self, connection: Connection[Any]) -> None:
+        """Say when another projector posts, and when this one has taken its place."""
+        if self.lease.held and self._standing_by:
+            self._notice("Posting in its place.")
+        elif not self.lease.held and not self._standing_by:
+            self._notice(f"Another projector has the lease ({lease.standing(connection).process}); standing by.")
+        self._standing_by = not self.lease.held

@@ -87,6 +87,8 @@ def _catch_up_and_serve(writer: Connection[Any], model: type[ReadModel], build: 
         with writer.transaction():
             entries, last = posting.read(writer, build.position)
             build = posting.post(writer, model, build, entries, last)
+    # Before the lock, under which all posting waits: the certificate tells its own position.
+    builds.certify(writer, build)
     with writer.transaction():
         builds.serving(writer, lock=True)
         entries, last = posting.read(writer, build.position)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from api.cli import app
 from domain.purchase import Purchase
 from projections.engine import builds, projector
-from projections.engine.model import ReadModel, models, on
+from projections.engine.model import ReadModel, fingerprint, models, on
 from projections.sales import Sales
 from tests.projections.facts import bought, named
 from tests.projections.test_posting import another_version
@@ -84,10 +84,14 @@ def test_status_tells_head_position_and_lag(world: World) -> None:
     status = told("status")
 
     assert (status["head"], status["quarantine"]) == (2, [])
+    certificates = builds.certificates(world.connection)
     assert status["models"] == [
         {"model": name, "version": model.spec.version, "state": "serving", "position": 1, "lag": 1, "quarantined": 0}
+        | {"alarms": 0, "fingerprint": fingerprint(model)}
+        | {"checksum": certificates[name].checksum, "certified_position": certificates[name].position}
         for name, model in sorted(models().items())
     ]
+    assert status["alarms"] == []
 
 
 def test_status_tells_which_models_are_outdated_or_missing_or_of_other_code_and_what_to_do(world: World) -> None:

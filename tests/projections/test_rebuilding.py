@@ -21,11 +21,9 @@ from tests.projections.world import World, expected
 
 def tables(connection: Connection[Any]) -> set[str]:
     """The tables of builds that there are."""
-    query = (
-        "SELECT tablename FROM pg_tables WHERE schemaname = 'books'"
-        " AND tablename NOT IN ('builds', 'quarantine', 'alarms', 'lease')"
-    )
-    return {name for (name,) in connection.execute(query)}
+    register = ["builds", "quarantine", "alarms", "lease"]
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'books' AND tablename <> ALL (%s)"
+    return {name for (name,) in connection.execute(query, (register,))}
 
 
 def registered_builds(connection: Connection[Any]) -> set[tuple[str, str]]:

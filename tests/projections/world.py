@@ -24,7 +24,8 @@ from tests.conftest import MASTER_KEY
 EMPTY = """
     DELETE FROM ledger.entries; DELETE FROM ledger.commands;
     UPDATE ledger.head SET position = 0, recorded_at = '-infinity';
-    DELETE FROM books.quarantine; DELETE FROM books.builds WHERE model <> ALL (%s);
+    UPDATE books.lease SET holder = NULL, process = NULL, taken_at = NULL, beat_at = NULL, until = NULL;
+    DELETE FROM books.alarms; DELETE FROM books.quarantine; DELETE FROM books.builds WHERE model <> ALL (%s);
     UPDATE books.builds SET position = 0"""
 
 
