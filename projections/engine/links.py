@@ -42,6 +42,10 @@ class Links:
         """The customer that a customer's entries count for."""
         return self._roots.get(customer_id, customer_id)
 
+    def absorbed(self) -> list[UUID]:
+        """The customers that were merged into others."""
+        return list(self._roots)
+
     def members(self, customers: Iterable[UUID]) -> list[UUID]:
         """The customers whose entries count for the given ones, which may be themselves among them."""
         return [member for root in customers for member in (root, *self._members.get(root, ()))]

@@ -63,7 +63,7 @@ def post(
         asked = {step.key for step in todo if model.spec.by != "position" or step.fold.amends}
         rows = table.select(connection, model, build.table, asked)
         fold_steps(model, rows, todo, anew)
-        keep(connection, model, build, rows, anew, to, aside, table.upsert)
+        keep(connection, model, build, rows, anew, Cut(to), aside, table.upsert)
     builds.advance(connection, build, to)
     return build._replace(position=to)
 
@@ -77,11 +77,11 @@ def keep(
     build: Build,
     rows: dict[Any, ReadModel],
     anew: Iterable[Any],
-    to: int,
+    cut: Cut,
     aside: Quarantine,
     put: Put,
 ) -> None:
-    """Write the rows to the build's table with ``put``, those of the keys in ``anew`` as folded anew up to ``to``.
+    """Write the rows to the build's table with ``put``, those of the keys in ``anew`` as folded anew up to the cut.
 
     A row that the table cannot hold counts as the failure of the entry that made it so, unless a later one in the
     same batch has mended it.
@@ -89,7 +89,7 @@ def keep(
     gone = []
 
     def settle(keys: Iterable[Any], check: Check | None = None) -> None:
-        for key, (row, failure) in refold(connection, model, keys, Cut(to), check).items():
+        for key, (row, failure) in refold(connection, model, keys, cut, check).items():
             aside.note(key, failure)
             rows.pop(key, None)
             if row is None:

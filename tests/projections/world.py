@@ -25,7 +25,8 @@ EMPTY = """
     DELETE FROM ledger.entries; DELETE FROM ledger.commands;
     UPDATE ledger.head SET position = 0, recorded_at = '-infinity';
     UPDATE books.lease SET holder = NULL, process = NULL, taken_at = NULL, beat_at = NULL, until = NULL;
-    DELETE FROM books.alarms; DELETE FROM books.quarantine; DELETE FROM books.builds WHERE model <> ALL (%s);
+    DELETE FROM books.alarms; DELETE FROM books.quarantine;
+    DELETE FROM books.builds WHERE model <> ALL (%s) OR state <> 'serving';
     UPDATE books.builds SET position = 0"""
 
 
@@ -61,9 +62,10 @@ class World:
     def wipe(self) -> None:
         """No entries, and every read model empty and at position 0."""
         with self.admin.transaction():
-            for name, build in builds.serving(self.admin).items():
-                verb = "DELETE FROM {}" if name in models() else "DROP TABLE {} CASCADE"
-                self.admin.execute(sql.SQL(verb).format(sql.Identifier("books", build.table)))
+            every = self.admin.execute("SELECT model, state, table_name FROM books.builds").fetchall()
+            for name, state, table in every:
+                verb = "DELETE FROM {}" if name in models() and state == "serving" else "DROP TABLE {} CASCADE"
+                self.admin.execute(sql.SQL(verb).format(sql.Identifier("books", table)))
             for statement in EMPTY.split(";"):
                 self.admin.execute(statement.encode(), (list(models()),) if "%s" in statement else None)
 
