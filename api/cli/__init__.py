@@ -67,5 +67,3 @@ def main() -> None:
         fail(str(error))
     except psycopg.OperationalError as error:
         fail(f"The database went away ({str(error).splitlines()[0]}); start it and try again.")
-    except KeyboardInterrupt:
-        sys.exit(130)
