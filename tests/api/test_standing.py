@@ -115,8 +115,8 @@ def test_alarms_name_the_row_and_the_columns_that_differ_but_not_what_is_in_them
 @pytest.mark.parametrize(
     ("role", "sees"), [(role, role in (Role.SUPERVISOR, Role.AUDITOR, Role.ADMIN)) for role in Role]
 )
-def test_alarms_are_for_those_who_may_see_the_audit_trail(fresh_api: Api, role: Role, sees: bool) -> None:
+def test_alarms_are_for_those_who_may_see_the_audit_trail(api: Api, role: Role, sees: bool) -> None:
     if sees:
-        assert fresh_api.ask(ALARMS, role=role) == {"alarms": []}
+        assert api.ask(ALARMS, role=role) == {"alarms": []}
     else:
-        assert fresh_api.code(ALARMS, role=role) == "FORBIDDEN"
+        assert api.code(ALARMS, role=role) == "FORBIDDEN"

@@ -1,4 +1,4 @@
-"""Rows are folded anew and compared with what is stored: a difference is told, kept, and forgotten when mended."""
+"""Rows are folded anew and compared with what is stored: a difference is told, kept, and forgotten once mended."""
 
 import json
 import threading
