@@ -1,7 +1,5 @@
 """The ``daybook`` command. Each file of this package holds one command or a few that belong together."""
 
-import sys
-
 import psycopg
 import typer
 

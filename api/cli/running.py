@@ -39,7 +39,8 @@ EXAMPLES = """
          WHERE c.customer_id IS NOT NULL ORDER BY t.tier IS NULL, c.version DESC, c.case_id LIMIT 1)
     SELECT coalesce((SELECT customer_id FROM busiest),
                     (SELECT customer_id FROM books.customer_profile ORDER BY customer_id LIMIT 1)),
-           coalesce((SELECT case_id FROM busiest), (SELECT case_id FROM books.case_register ORDER BY case_id LIMIT 1))"""
+           coalesce((SELECT case_id FROM busiest),
+                    (SELECT case_id FROM books.case_register ORDER BY case_id LIMIT 1))"""
 """A customer and a case to show: a customer with a case and a tier where there is one."""
 PROJECTOR = [sys.executable, "-m", "api", "project", "--attached"]
 

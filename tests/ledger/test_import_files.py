@@ -195,7 +195,7 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_and_not_those_after_it(i
 
     summary = importer((HEADER + "".join(rows)).encode())
 
-    header, *rejected = rejects(summary)
+    _, *rejected = rejects(summary)
     assert summary.rejected_rows == len(rejected) == 1
     assert rejected[0][0] == "11"
     assert rejected[0][2] == '10,2024-01-01,,,"tea,1,1'
