@@ -5,11 +5,10 @@ survivor. A model may see more than that: one that marks voided or amended entri
 entered, and one that declares ``follows_merges=False`` is given the customers as they were entered.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-import msgspec
 from psycopg import Connection
 
 from domain.entry import Entry
@@ -24,13 +23,13 @@ CORRECTING = (Entry.Voided, Entry.Amended)
 
 OF_ALL = """
     SELECT position, type, coalesce(data ->> 'voided_position', data ->> 'amended_position')::bigint,
-           (data -> 'changes')::text
+           data -> 'changes'
       FROM ledger.entries WHERE type IN ('Entry.Voided', 'Entry.Amended') AND position <= %(to)s ORDER BY position"""
 OF_SOME = """
     SELECT position, type, (data ->> 'voided_position')::bigint AS target, NULL AS changes FROM ledger.entries
      WHERE type = 'Entry.Voided' AND data ->> 'voided_position' = ANY(%(targets)s::text[]) AND position <= %(to)s
      UNION ALL
-    SELECT position, type, (data ->> 'amended_position')::bigint, (data -> 'changes')::text FROM ledger.entries
+    SELECT position, type, (data ->> 'amended_position')::bigint, data -> 'changes' FROM ledger.entries
      WHERE type = 'Entry.Amended' AND data ->> 'amended_position' = ANY(%(targets)s::text[]) AND position <= %(to)s
      ORDER BY position"""
 
@@ -40,10 +39,12 @@ Changes = Mapping[int, Mapping[str, Any]]
 class Corrections(NamedTuple):
     """The corrections and merges told of by a position, of all entries or of those they were asked for."""
 
-    void: frozenset[int]
-    """The positions of the entries that were declared void."""
+    void: Mapping[int, int]
+    """The positions of the entries that were declared void, each with that of the entry that did."""
     changes: Changes
     """The fields stated anew, by the position of the entry they belong to."""
+    amended: Mapping[int, int]
+    """The positions of the entries with fields stated anew, each with that of the last entry that did."""
     links: Links
 
     def applied(self, model: type[ReadModel], entries: Collection[Event]) -> Collection[Event]:
@@ -69,19 +70,38 @@ def corrections(connection: Connection[Any], to: int) -> Corrections:
 def corrections_of(connection: Connection[Any], targets: Sequence[int], to: int, links: Links) -> Corrections:
     """The corrections of the entries at some positions, told of by position ``to``."""
     if not targets:
-        return Corrections(frozenset(), {}, links)
+        return _taken((), links)
     return _taken(connection.execute(OF_SOME, {"targets": list(targets), "to": to}).fetchall(), links)
 
 
-def _taken(rows: Sequence[tuple[int, str, int, str | None]], links: Links) -> Corrections:
-    void: set[int] = set()
+def corrections_in(entries: Iterable[Event], links: Links) -> Corrections:
+    """The corrections that stand among some entries, given by position."""
+    told = (entry for entry in entries if isinstance(entry, CORRECTING))
+    return _taken(
+        (
+            (entry.position, entry.type_name, entry.voided_position, {})
+            if isinstance(entry, Entry.Voided)
+            else (entry.position, entry.type_name, entry.amended_position, entry.changes)
+            for entry in told
+        ),
+        links,
+    )
+
+
+Row = tuple[int, str, int, Mapping[str, Any] | None]
+
+
+def _taken(rows: Iterable[Row], links: Links) -> Corrections:
+    void: dict[int, int] = {}
     changes: dict[int, dict[str, Any]] = {}
-    for _, kind, target, changed in rows:
+    amended: dict[int, int] = {}
+    for position, kind, target, changed in rows:
         if kind == Entry.Voided.type_name:
-            void.add(target)
+            void[target] = position
         else:
-            changes.setdefault(target, {}).update(msgspec.json.decode(changed or "{}"))
-    return Corrections(frozenset(void), changes, links)
+            changes.setdefault(target, {}).update(changed or {})
+            amended[target] = position
+    return Corrections(void, changes, amended, links)
 
 
 @cache

@@ -6,19 +6,19 @@ to, so that the rows are the same in whatever batches the entries were posted, a
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection, sql
 
-from domain.event import ENVELOPE, Event
+from domain.event import Event
 from ledger.reading import decoded_lines, line
 
+from .concerned import entered
 from .corrections import AMENDED, VOIDED, corrections_of, follows_merges, marks
 from .cut import Cut
 from .folding import Step, steps, take
-from .links import Links, told_in
+from .links import NOBODY, Links, told_in
 from .model import ReadModel, envelope_needed, folds
 
 KEYS_AT_ONCE = 1_000
@@ -50,7 +50,7 @@ def refold(
 
     ``check`` may raise for a row that cannot be kept; that counts as the failure of the entry that made it so.
     """
-    links = Links.at(connection, cut.position)
+    links = links_for(connection, model, cut)
     found: dict[Any, Refolded] = {}
     wanted = list(dict.fromkeys(keys))
     for start in range(0, len(wanted), KEYS_AT_ONCE):
@@ -61,6 +61,22 @@ def refold(
                 todo[step.key].append(step)
         found |= {key: _folded(model, key, of_key, check) for key, of_key in todo.items()}
     return found
+
+
+def refold_all(
+    connection: Connection[Any], model: type[ReadModel], cut: Cut, check: Check | None = None
+) -> dict[Any, Refolded]:
+    """The rows of all keys from the ledger as the cut has it, by key; all of their entries are held in memory."""
+    entries, known = entered(connection, model, None, cut, links_for(connection, model, cut))
+    todo: dict[Any, list[Step]] = {}
+    for step in steps(model, known.applied(model, entries), cut.occurred_until):
+        todo.setdefault(step.key, []).append(step)
+    return {key: _folded(model, key, of_key, check) for key, of_key in todo.items()}
+
+
+def links_for(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> Links:
+    """The merges a model's folds are to follow at a cut."""
+    return Links.at(connection, cut.position) if follows_merges(model) else NOBODY
 
 
 def _folded(model: type[ReadModel], key: Any, todo: Sequence[Step], check: Check | None) -> Refolded:
@@ -84,11 +100,7 @@ def entries_of(
     connection: Connection[Any], model: type[ReadModel], keys: Sequence[Any], cut: Cut, links: Links
 ) -> Collection[Event]:
     """The entries that concern some keys, as the model's folds see them, by position; it may be some more."""
-    members = links.members(keys) if follows_merges(model) and model.spec.by == "customer_id" else list(keys)
-    params = {"keys": members, "to": cut.position}
-    row = connection.execute(_query(model), params).fetchone()
-    entries = decoded_lines(row[0].encode()) if row and row[0] else []
-    known = corrections_of(connection, [entry.position for entry in entries], cut.position, links)
+    entries, known = entered(connection, model, keys, cut, links)
     return known.applied(model, entries)
 
 
@@ -100,7 +112,7 @@ def keys_to_refold(
     if targets := _corrected(model, entries):
         told = _entries(connection, model, AT, targets)
         for position in (after, entries[-1].position):
-            known = corrections_of(connection, targets, position, links)._replace(void=frozenset())
+            known = corrections_of(connection, targets, position, links)._replace(void={})
             found |= {step.key for step in steps(model, known.applied(model, told))}
     if follows_merges(model) and told_in(entries):
         found |= _moved(connection, model, Links.at(connection, after), links)
@@ -140,28 +152,3 @@ def _entries(
     params = {"asked": asked, "types": [kind.type_name for kind in folds(model)]}
     row = connection.execute(query, params).fetchone()
     return decoded_lines(row[0].encode()) if row and row[0] else []
-
-
-@cache
-def _query(model: type[ReadModel]) -> str:
-    """The statement for the entries of some keys; what it gives too much, the fold passes over."""
-    kinds: dict[str, list[str]] = {}
-    for kind, handlers in folds(model).items():
-        for handler in handlers:
-            kinds.setdefault(handler.key, []).append(kind.type_name)
-    of_keys = [
-        sql.SQL("({field} = ANY({keys}) AND type = ANY({types}))").format(
-            field=sql.Identifier(field) if field in ENVELOPE else sql.SQL("data ->> {}").format(field),
-            keys=sql.SQL("%(keys)s" if field in ENVELOPE else "%(keys)s::text[]"),
-            types=sorted(set(types)),
-        )
-        for field, types in sorted(kinds.items())
-    ]
-    return (
-        sql.SQL(
-            "SELECT string_agg(line, E'\\n' ORDER BY position) FROM (SELECT position, {line} AS line"
-            " FROM ledger.entries WHERE position <= %(to)s AND ({of_keys})) AS found"
-        )
-        .format(line=line(envelope_needed(model)), of_keys=sql.SQL(" OR ").join(of_keys))
-        .as_string()
-    )
