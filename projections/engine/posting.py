@@ -11,10 +11,10 @@ from ledger.reading import decoded_lines, line
 
 from . import builds, table
 from .builds import Build
-from .corrections import follows_merges
+from .corrections import CORRECTING, follows_merges
 from .cut import Cut
 from .folding import fold_steps, steps
-from .links import Links
+from .links import MERGING, Links
 from .model import ReadModel, envelope_needed, fingerprint, models
 from .quarantine import Quarantine
 from .refolding import Check, keys_to_refold, refold
@@ -23,6 +23,8 @@ BATCH_MAX = 5_000
 """Why: some 4 MB of entries and well under a second of work, so a projector stops and starts quickly."""
 BATCH_BYTES_MAX = 64 * 2**20
 """Why: PostgreSQL makes no text longer than a gigabyte, and a batch is held in memory several times over."""
+TELLING = (*CORRECTING, *MERGING)
+"""Events that make earlier entries count otherwise."""
 TAIL = (
     "SELECT string_agg(line, E'\\n' ORDER BY position), max(position) FROM"
     " (SELECT position, line, sum(length(line)) OVER (ORDER BY position) - length(line) AS before FROM"
@@ -52,9 +54,11 @@ def post(
 
     ``links`` are those at ``to``, where the caller has them.
     """
+    builds.advance(connection, build, to)
     fresh = [entry for entry in entries if entry.position > build.position]
     links = Links.at(connection, to) if links is None else links
-    anew = keys_to_refold(connection, model, fresh, build.position, links)
+    telling = [entry for entry in fresh if isinstance(entry, TELLING)]
+    anew = keys_to_refold(connection, model, telling, build.position, links) if telling else set()
     todo = list(steps(model, links.redirected(fresh) if follows_merges(model) else fresh))
     if todo or anew:
         aside = Quarantine(connection, build)
@@ -63,12 +67,27 @@ def post(
         asked = {step.key for step in todo if model.spec.by != "position" or step.fold.amends}
         rows = table.select(connection, model, build.table, asked)
         fold_steps(model, rows, todo, anew)
-        keep(connection, model, build, rows, anew, Cut(to), aside, table.upsert)
-    builds.advance(connection, build, to)
+        keep(connection, model, build, rows, anew, Cut(to), aside, _put(model, build))
     return build._replace(position=to)
 
 
 Put = Callable[[Connection[Any], type[ReadModel], str, Iterable[ReadModel]], None]
+
+
+def _put(model: type[ReadModel], build: Build) -> Put:
+    """How rows are put into a build's table: those of a feed's new entries cannot be there yet, which saves looking."""
+    if model.spec.key != "position":
+        return table.upsert
+
+    def put(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:
+        known: list[ReadModel] = []
+        fresh: list[ReadModel] = []
+        for row in rows:
+            (known if row.position <= build.position else fresh).append(row)  # type: ignore[attr-defined]
+        table.upsert(connection, model, name, known)
+        table.load(connection, model, name, fresh)
+
+    return put
 
 
 def keep(
