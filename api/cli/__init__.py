@@ -14,6 +14,7 @@ from ledger.vault import VaultError
 from ..settings import SettingsError
 from . import (
     database,
+    explain,
     intake,
     projecting,
     rebuilding,
@@ -48,6 +49,7 @@ PARTS = (
     simulation,
     tokens,
     replay,
+    explain,
     schema,
 )
 for part in PARTS:
