@@ -1,55 +1,66 @@
 """Replaying a case: its entries one after the other, with what each one changed.
 
 The same fold that posts the case register is run over the case's own entries, its remedies' and its touchpoints', as
-they stood at a position of the ledger. So the last step shows what the register shows, and each one before it what
-was known then.
+they stood at a position of the ledger, and over the merges of its customer. So the last step shows what the register
+shows, and each one before it what was known then.
 """
 
 from collections.abc import Iterator, Sequence
+<<<<<<< HEAD
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
+=======
+from typing import Any, NamedTuple
+>>>>>>> asof
 from uuid import UUID
 
-import msgspec
 from psycopg import Connection, sql
 
 from domain.aggregate import standing
-from domain.event import Event, marked
+from domain.customer import Customer
+from domain.event import Event
 from domain.rule import NOT_FOUND, Rule
 from ledger.reading import decoded_lines, line
-from ledger.vault import Vault, personal_fields
+from ledger.vault import Vault
 from projections.case_register import CaseRegister
+<<<<<<< HEAD
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.model import columns, fold
+=======
+from projections.engine.explaining import Change, State, changes, state
+from projections.engine.links import MERGING, Links
+from projections.engine.model import fold
+
+from .opening import opened_entries
+>>>>>>> asof
 
 STEPS_MAX = 2_000
 """Why: the longest real cases have some hundred entries; beyond this something else is wrong than the case."""
 TOO_LONG = Rule("CASE_TOO_LONG", "The case has more than {most} entries; replay it up to an earlier position.")
+<<<<<<< HEAD
 NOT_YET = Rule(
     "CASE_NOT_YET_KNOWN", "The case {id} was not known yet at position {asked}; its first entry is at {first}."
 )
 PASSED_OVER = {"case_id", "version", "last_at"}
+=======
+PASSED_OVER = {"version", "last_at"}
+>>>>>>> asof
 """Columns that follow from the entry itself, so that telling their change says nothing."""
 
-ENTRIES = (
-    sql.SQL(
-        "SELECT string_agg(line, E'\\n' ORDER BY position) FROM (SELECT position, {line} AS line FROM ledger.entries"
-        " WHERE case_id = %(case)s AND (%(at)s::bigint IS NULL OR position <= %(at)s)"
-        " ORDER BY position LIMIT %(most)s) AS entered"
-    )
-    .format(line=line())
-    .as_string()
-)
-
-State = dict[str, Any]
-
-
-class Change(NamedTuple):
-    """What an entry changed in the case, in plain values."""
-
-    field: str
-    before: Any
-    after: Any
+READ = """
+    SELECT string_agg(line, E'\\n' ORDER BY position) FROM (
+        SELECT position, {line} AS line FROM ledger.entries
+         WHERE {which} AND (%(at)s::bigint IS NULL OR position <= %(at)s)
+         ORDER BY position LIMIT %(most)s) AS entered"""
+OF_CASE = "case_id = %(case)s"
+OF_MERGES = """
+    type IN ('Customer.Merged', 'Customer.Unmerged') AND stream_id IN (
+        WITH RECURSIVE whose (id) AS (
+            SELECT customer_id FROM ledger.entries WHERE case_id = %(case)s
+             UNION
+            SELECT (data ->> 'survivor_id')::uuid FROM ledger.entries JOIN whose ON stream_id = id
+             WHERE type = 'Customer.Merged')
+        SELECT id FROM whose)"""
 
 
 class Step(NamedTuple):
@@ -60,8 +71,10 @@ class Step(NamedTuple):
     """The case register's row before it, in plain values; ``None`` before the case was opened."""
     after: State | None
     changes: Sequence[Change]
-    voided_by: int | None
+    voided_by: int | None = None
     """The position of a later entry that declared this one void."""
+    amended_by: int | None = None
+    """The position of the last later entry that stated fields of this one anew."""
 
 
 def replay(connection: Connection[Any], case_id: UUID, at_position: int | None = None) -> list[Step]:
@@ -70,6 +83,7 @@ def replay(connection: Connection[Any], case_id: UUID, at_position: int | None =
     Refuses ``NOT_FOUND``, ``CASE_NOT_YET_KNOWN`` where there was no such case then, ``CASE_TOO_LONG``, and what
     :func:`~projections.engine.as_of.resolve` does of a position.
     """
+<<<<<<< HEAD
     if at_position is not None:
         resolve(connection, AsOf(position=at_position))
     params = {"case": case_id, "at": at_position, "most": STEPS_MAX + 1}
@@ -77,11 +91,22 @@ def replay(connection: Connection[Any], case_id: UUID, at_position: int | None =
     entries = decoded_lines(row[0].encode()) if row and row[0] else []
     if not entries:
         _refuse_unknown(connection, case_id, at_position)
+=======
+    params = {"case": case_id, "at": at_position}
+    entries = _read(connection, sql.SQL(OF_CASE), params | {"most": STEPS_MAX + 1})
+    NOT_FOUND.refuse_if(not entries, kind="case", id=case_id)
+>>>>>>> asof
     TOO_LONG.refuse_if(len(entries) > STEPS_MAX, most=STEPS_MAX)
+    merges = _read(connection, sql.SQL(OF_MERGES), params | {"most": None})
     voided = {entry.voids: entry.position for entry in entries if entry.voids is not None}
-    return [step._replace(voided_by=voided.get(step.entry.position)) for step in _steps(case_id, entries)]
+    amended = {entry.amends: entry.position for entry in entries if entry.amends is not None}
+    return [
+        step._replace(voided_by=voided.get(step.entry.position), amended_by=amended.get(step.entry.position))
+        for step in _steps(case_id, entries, merges)
+    ]
 
 
+<<<<<<< HEAD
 def _refuse_unknown(connection: Connection[Any], case_id: UUID, at_position: int | None) -> NoReturn:
     known = connection.execute("SELECT min(position) FROM ledger.entries WHERE case_id = %s", (case_id,)).fetchone()
     NOT_FOUND.refuse_if(known is None or known[0] is None, kind="case", id=case_id)
@@ -90,42 +115,45 @@ def _refuse_unknown(connection: Connection[Any], case_id: UUID, at_position: int
 
 
 def _steps(case_id: UUID, entries: Sequence[Event]) -> Iterator[Step]:
+=======
+def _read(connection: Connection[Any], which: sql.SQL, params: dict[str, Any]) -> list[Event]:
+    row = connection.execute(sql.SQL(READ).format(line=line(), which=which), params).fetchone()
+    return decoded_lines(row[0].encode()) if row and row[0] else []
+
+
+def _steps(case_id: UUID, entries: Sequence[Event], merges: Sequence[Event]) -> Iterator[Step]:
+>>>>>>> asof
     row, before = None, None
-    for number, entry in enumerate(entries):
-        if entry.voids is None and entry.amends is None:
-            row = fold(CaseRegister, case_id, [entry], row)
+    into: dict[UUID, UUID] = {}
+    links, told = Links({}), list[Event]()
+    for entry in sorted([*entries, *merges], key=lambda entry: entry.position):
+        if isinstance(entry, MERGING):
+            links, earlier = _linked(into, entry), links
+            if not any(links.root(of) != earlier.root(of) for each in told if (of := each.customer_id)):
+                continue
         else:
-            # An earlier entry counts otherwise from here on, so the case is folded once more.
-            row = fold(CaseRegister, case_id, standing(entries[: number + 1]))
-        after = None if row is None else msgspec.to_builtins(row, builtin_types=(datetime,))
-        yield Step(entry, before, after, _changes(before or {}, after or {}), None)
+            told.append(entry)
+        if isinstance(entry, MERGING) or entry.voids is not None or entry.amends is not None:
+            # Earlier entries count otherwise from here on, so the case is folded once more.
+            row = fold(CaseRegister, case_id, links.redirected(standing(told)))
+        else:
+            row = fold(CaseRegister, case_id, links.redirected([entry]), row)
+        after = state(row)
+        done = [change for change in changes(before or {}, after or {}) if change.field not in PASSED_OVER]
+        yield Step(entry, before, after, done)
         before = after
 
 
-def _changes(before: State, after: State) -> list[Change]:
-    told = (Change(field, before.get(field), after.get(field)) for field in columns(CaseRegister) if _tells(field))
-    # A column that was never set says nothing by being empty.
-    return [change for change in told if change.before != change.after and (before or change.after)]
-
-
-def _tells(field: str) -> bool:
-    """Whether a change of a column says something; personal text is told with the entry it came with."""
-    return field not in PASSED_OVER and not marked(columns(CaseRegister)[field], "sealed")
+def _linked(into: dict[UUID, UUID], merge: Event) -> Links:
+    """The links after a merge, or after one was undone; ``into`` is brought on with it."""
+    if isinstance(merge, Customer.Merged):
+        into[merge.stream_id] = merge.survivor_id
+    else:
+        into.pop(merge.stream_id, None)
+    return Links(into)
 
 
 def opened(vault: Vault, steps: Sequence[Step]) -> list[Step]:
     """The steps with the personal fields of their entries in clear, null where the person was erased."""
-    sealed = [
-        (number, field, value)
-        for number, step in enumerate(steps)
-        for field in personal_fields(type(step.entry))
-        if (value := getattr(step.entry, field)) is not None
-    ]
-    clear: dict[int, dict[str, str | None]] = {}
-    texts = vault.open_many([(field, value) for _, field, value in sealed])
-    for (number, field, _), text in zip(sealed, texts, strict=True):
-        clear.setdefault(number, {})[field] = text
-    return [
-        step._replace(entry=msgspec.structs.replace(step.entry, **clear.get(number, {})))
-        for number, step in enumerate(steps)
-    ]
+    entries = opened_entries(vault, [step.entry for step in steps])
+    return [step._replace(entry=entry) for step, entry in zip(steps, entries, strict=True)]

@@ -13,6 +13,7 @@ from ..settings import SettingsError
 from . import (
     checking,
     database,
+    explain,
     intake,
     projecting,
     rebuilding,
@@ -48,6 +49,7 @@ PARTS = (
     simulation,
     tokens,
     replay,
+    explain,
     schema,
 )
 for part in PARTS:

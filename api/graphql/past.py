@@ -78,7 +78,7 @@ def read(connection: Connection[Any], plan: Plan, moment: as_of.AsOf, variables:
     """
     sources = _gathered(connection, plan, as_of.resolve(connection, moment).cut, variables)
     head = sources.head()
-    text = _value(connection, head.text + plan.statement, plan.parameters(variables) | head.parameters)
+    text = _value(connection, head.before(plan.statement), plan.parameters(variables) | head.parameters)
     return None if text is None else decode(text)
 
 
@@ -110,7 +110,8 @@ def _gathered(connection: Connection[Any], plan: Plan, cut: Cut, variables: Vari
 def _turned(connection: Connection[Any], plan: Plan, sources: Sources, variables: Variables) -> dict[str, list[Any]]:
     """What the rows of the page itself hold in the columns that all else hangs on."""
     head = sources.head()
-    rows = decode(_value(connection, f"{head.text}{plan.turned}", plan.parameters(variables) | head.parameters))
+    assert plan.turned is not None
+    rows = decode(_value(connection, head.before(plan.turned), plan.parameters(variables) | head.parameters))
     hints = columns(models()[plan.reaches[0].model])
     return {
         column: msgspec.convert(list({row[place] for row in rows} - {None}), list[optional(hints[column])[0]])  # type: ignore[misc]

@@ -149,7 +149,7 @@ def compute(
             statement, position = _typed(metric), _position(connection, metric)
         else:
             head, position = _head(connection, metric, cut), cut.position
-            statement, values = f"{head.text}({_bare(_typed(metric))})", values | head.parameters
+            statement, values = head.before(_bare(_typed(metric))), values | head.parameters
         cursor = connection.execute(statement.encode(), values)
         names = [column.name for column in cursor.description or ()]
         found = cursor.fetchmany(ROWS_MAX + 1)

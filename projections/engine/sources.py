@@ -4,6 +4,7 @@ A statement names each read model without its schema, and gets a head that says 
 were just folded, or the table of an as-of build. The statement itself is the same one that reads the views.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any, NamedTuple
@@ -41,17 +42,29 @@ BUILDS = """
 TOLD_SINCE = """
     SELECT EXISTS (
         SELECT FROM ledger.entries WHERE position > %(since)s AND position <= %(position)s
-           AND (type = ANY(%(types)s) AND occurred_at <= coalesce(%(until)s, 'infinity')
+           AND (type = ANY(%(types)s) AND occurred_at <= coalesce(%(until)s::timestamptz, 'infinity')
                 OR type = ANY(%(correcting)s)
                    AND coalesce(data ->> 'voided_type', data ->> 'amended_type') = ANY(%(types)s)
                 OR type = ANY(%(merging)s)))"""
 
 
-class Head(NamedTuple):
-    """What is put before a statement, and its parameters, whose names no other parameter can have."""
+OWN_PARTS = re.compile(r"\s*WITH\s+(RECURSIVE\s+)?", re.IGNORECASE)
+"""How a statement begins that has named parts of its own."""
 
-    text: str
+
+class Head(NamedTuple):
+    """What stands for the read models a statement names."""
+
+    parts: str
     parameters: dict[str, Any]
+    """The parameters of the parts, by names that no other parameter can have."""
+
+    def before(self, statement: str) -> str:
+        """The statement with this head before it."""
+        own = OWN_PARTS.match(statement)
+        if own is None:
+            return f"WITH {self.parts} {statement}"
+        return f"WITH {own[1] or ''}{self.parts}, {statement[own.end() :]}"
 
 
 class Sources:
@@ -119,7 +132,7 @@ class Sources:
             # Read once, however often the statement asks for it.
             parts.append(sql.SQL("{} AS MATERIALIZED ({})").format(_name(model), _records(model, given)))
             parameters[given] = self._text(model)
-        return Head(sql.SQL("WITH {} ").format(sql.SQL(", ").join(parts)).as_string(), parameters)
+        return Head(sql.SQL(", ").join(parts).as_string(), parameters)
 
     def _has_all(self, model: type[ReadModel]) -> bool:
         return model in self._built or model in self._whole

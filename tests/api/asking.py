@@ -44,7 +44,7 @@ class Api:
     def __init__(
         self, client: httpx.AsyncClient, portal: BlockingPortal, desk: Desk, projecting: Connection[Any]
     ) -> None:
-        self.client, self.portal, self.desk, self._projecting = client, portal, desk, projecting
+        self.client, self.portal, self.desk, self.projecting_connection = client, portal, desk, projecting
         self.settings = settings(desk.url)
 
     @property
@@ -54,7 +54,7 @@ class Api:
 
     def post_entries(self) -> None:
         """Bring every read model up to date."""
-        while posting.catch_up(self._projecting):
+        while posting.catch_up(self.projecting_connection):
             pass
 
     def token(self, role: Role = Role.SUPERVISOR, subject: str = "sue", hours: float = 1) -> str:

@@ -1,0 +1,71 @@
+"""``daybook explain``: why a row of a read model says what it says."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
+from projections.engine.as_of import AsOf, resolve
+from projections.engine.explaining import Explained, explain, key_of
+from projections.engine.model import models
+
+from ..opening import opened_entries
+from ..settings import load
+from ..wiring import open_desk
+from . import steps as telling
+from .report import JsonFlag, as_json, fail, out
+from .tiers import parse_instant
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command("explain")(explain_)
+
+
+def explain_(
+    model: Annotated[str, typer.Argument(help="The read model, such as tier_status.")],
+    key: Annotated[str, typer.Argument(help="The row's key, such as a customer's id.")],
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="As it was known at this position, or at an instant such as 2026-06-30T00:00:00Z."),
+    ] = None,
+    occurred_until: Annotated[str | None, typer.Option(help="Only what had happened by this instant.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show why a row says what it says: the entries that made it, in order, and what each one changed."""
+    if model not in models():
+        fail(f"There is no read model {model}; there are: {', '.join(sorted(models()))}.", code=2)
+    chosen = models()[model]
+    named, asked = key_of(chosen, key), _asked(as_of, occurred_until)
+    with open_desk(load()) as desk, desk.pool.connection() as connection:
+        cut = resolve(connection, asked).cut
+        found = explain(connection, chosen, named, cut)
+        entries = opened_entries(desk.vault, [step.entry for step in found])
+    shown = [step._replace(entry=entry) for step, entry in zip(found, entries, strict=True)]
+    if json:
+        as_json([_as_object(step) for step in shown])
+        return
+    until = f", of what had happened by {cut.occurred_until.isoformat()}" if cut.occurred_until else ""
+    out.print(f"{model} {named}, {len(shown)} entries, as known at position {cut.position}{until}", style="bold")
+    for step in shown:
+        _show(step)
+
+
+def _asked(as_of: str | None, occurred_until: str | None) -> AsOf:
+    """The moment that the options ask for; refuses what is no instant."""
+    until = parse_instant(occurred_until) if occurred_until else None
+    if as_of is not None and as_of.isdecimal():
+        return AsOf(position=int(as_of), occurred_at=until)
+    return AsOf(recorded_at=parse_instant(as_of) if as_of else None, occurred_at=until)
+
+
+def _as_object(step: Explained) -> dict[str, Any]:
+    return telling.as_object(step) | {"entered_for": step.entered_for, "error": step.error}
+
+
+def _show(step: Explained) -> None:
+    for line in telling.lines(step, f"entered for {step.entered_for}" if step.entered_for else ""):
+        out.print(line)
+    if step.error:
+        out.print(Text.assemble((f"    could not be folded: {step.error}", "red")))
