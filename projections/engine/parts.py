@@ -1,155 +1,172 @@
 """Parts of a rebuild: the keys of a model in shares that are folded apart, one after the other or side by side.
 
-Every part reads only the entries that concern its keys, and holds only their rows in memory. A key belongs to one part
-by a rule that SQL and Python apply alike, so the rows are the same however many parts there are.
+Every part reads only the entries that concern its keys. A key belongs to one part by a rule that SQL and Python apply
+alike, so the rows are the same however many parts there are. Of a feed, which has a row for each entry, a part is a run
+of positions, and its rows are written as it goes; of any other model it is the keys of one hash, whose rows are held in
+memory until all its entries are folded.
 """
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection, sql
 
 from domain.event import ENVELOPE
-from ledger.database import Duty, connect
-from ledger.reading import copy_lines, decoded_lines, line
 
-from . import posting, table
 from .builds import Build
-from .corrections import Corrections, corrections, follows_merges
+from .bulk import is_feed
+from .corrections import Corrections, follows_merges
 from .cut import Cut
-from .folding import Step, fold_steps, steps
-from .model import ReadModel, envelope_needed, folds, models
-from .quarantine import Quarantine
+from .model import ReadModel, columns, envelope_needed, folds, models
+from .table import optional
 
-ENTRIES_MAX = 500_000
-"""Why: the rows that so many entries make take some hundred megabytes, and reading a part takes seconds."""
+ROWS_MAX = 500_000
+"""Why: the rows of some hundred megabytes are held in memory together, by each process."""
 HASHED = 65_536
 """How many values the hash of a key may have: two bytes."""
+HASHABLE = (UUID, int, str)
+"""Types of keys that SQL and Python write alike; a model with another one is not split."""
 
-Told = Callable[[int], None]
-"""Told how many entries were folded since it was last told."""
+CERTIFIED = (
+    "SELECT certified_rows, certified_position FROM books.builds"
+    " WHERE model = %s AND state = 'serving' AND certified_position > 0"
+)
+CONCERNED = "SELECT count(*) FROM ledger.entries WHERE position <= %s AND type = ANY(%s)"
+
+
+def of_types(types: Iterable[str]) -> sql.Composed:
+    """The condition that an entry is of one of the types."""
+    return sql.SQL("type = ANY({})").format(sorted(types))
 
 
 class Part(NamedTuple):
-    """One share of a model's keys, of a ledger that ends at a cut."""
+    """One share of the keys of a build, of a ledger that ends at a cut; it can be sent to another process."""
 
+    build: Build
     number: int
     """Which, from 0."""
     of: int
     cut: Cut
 
-    def owns(self, model: type[ReadModel], key: Any) -> bool:
+    @property
+    def model(self) -> type[ReadModel]:
+        """The model that is built."""
+        return models()[self.build.model]
+
+    def owns(self, key: Any) -> bool:
         """Whether a key belongs to the part."""
-        if self.of == 1:
+        if self.is_whole:
             return True
-        if model.spec.key == "position":
-            first, last = self.positions()
-            return bool(first <= key <= last)
         digest = hashlib.sha256(str(key).encode()).digest()
         return int.from_bytes(digest[:2]) % self.of == self.number
 
-    def positions(self) -> tuple[int, int]:
-        """The first and the last position that belong to the part, where positions are the keys."""
-        step = self.cut.position // self.of + 1
-        return self.number * step + 1, (self.number + 1) * step
+    def positions(self) -> range:
+        """The positions of the entries that the part reads."""
+        head = self.cut.position
+        if not is_feed(self.model):
+            return range(1, head + 1)
+        return range(head * self.number // self.of + 1, head * (self.number + 1) // self.of + 1)
+
+    def fields(self) -> frozenset[str]:
+        """The envelope fields that are read."""
+        return envelope_needed(self.model) | ({"occurred_at"} if self.cut.occurred_until else set())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the part takes all entries of its types between its positions."""
+        return self.of == 1 or is_feed(self.model)
+
+    def types(self) -> set[str]:
+        """The types of the entries that are read."""
+        return {kind.type_name for kind in folds(self.model)}
+
+    def concerned(self, known: Corrections) -> sql.Composable:
+        """The condition under which an entry between the part's positions may concern it."""
+        if self.is_whole:
+            return of_types(self.types())
+        kinds: dict[str, set[str]] = {}
+        for kind, handlers in folds(self.model).items():
+            for handler in handlers:
+                kinds.setdefault(handler.key, set()).add(kind.type_name)
+        concerned = [
+            sql.SQL("({} AND {})").format(of_types(types), self._owned(field, known))
+            for field, types in sorted(kinds.items())
+        ]
+        return sql.SQL("({})").format(sql.SQL(" OR ").join(concerned))
+
+    def _owned(self, field: str, known: Corrections) -> sql.Composable:
+        """The condition under which an entry may concern the part by the key in ``field``."""
+        key: sql.Composable = sql.Identifier(field) if field in ENVELOPE else sql.SQL("data ->> {}").format(field)
+        condition = sql.SQL(
+            "(SELECT (get_byte(h.hash, 0) * 256 + get_byte(h.hash, 1)) % {of} = {number}"
+            " FROM (SELECT sha256(convert_to(({key})::text, 'UTF8')) AS hash) h)"
+        ).format(of=self.of, number=self.number, key=key)
+        # What an amendment states anew may be the key itself, and a merged customer's entries count for another.
+        others = []
+        if field not in ENVELOPE and known.changes:
+            others.append(sql.SQL("position = ANY({})").format(sorted(known.changes)))
+        if field == "customer_id" and follows_merges(self.model) and known.links:
+            others.append(sql.SQL("customer_id = ANY({})").format(known.links.absorbed()))
+        return sql.SQL("({})").format(sql.SQL(" OR ").join([condition, *others]))
 
 
-def load(url: str, name: str, build: Build, part: Part) -> int:
-    """Fold a part of a model into the table of a build, in a process of its own; gives how many entries it took.
+class Whole(NamedTuple):
+    """A build to be filled, up to which cut, and how many rows that holds in memory."""
 
-    All arguments can be sent to another process or machine.
-    """
-    from projections import catalogue  # noqa: F401  (fills the catalogue where the process is a new one)
-
-    read = 0
-
-    def told(entries: int) -> None:
-        nonlocal read
-        read += entries
-
-    with connect(url, Duty.PROJECTOR) as reader, connect(url, Duty.PROJECTOR) as writer:
-        fold_part(reader, writer, models()[name], build, part, told)
-    return read
+    build: Build
+    cut: Cut
+    rows: int
 
 
-def fold_part(
-    reader: Connection[Any], writer: Connection[Any], model: type[ReadModel], build: Build, part: Part, told: Told
-) -> None:
-    """Fold a part of a model into the table of a build; all of it or nothing."""
-    rows: dict[Any, ReadModel] = {}
-    anew: set[Any] = set()
-    known = corrections(reader, part.cut.position)
-    with writer.transaction():
-        for lines in copy_lines(reader, _entries(model, part, known)):
-            entries = decoded_lines(lines)
-            fold_steps(model, rows, _own(model, part, known, entries), anew, from_the_first=True)
-            told(len(entries))
-        posting.keep(writer, model, build, rows, anew, part.cut, Quarantine(writer, build), table.load)
-
-
-def _own(model: type[ReadModel], part: Part, known: Corrections, entries: list[Any]) -> Iterator[Step]:
-    todo = steps(model, known.applied(model, entries), part.cut.occurred_until)
-    if part.of == 1:
-        return todo
-    owned: dict[Any, bool] = {}
-
-    def owns(key: Any) -> bool:
-        if key not in owned:
-            owned[key] = part.owns(model, key)
-        return owned[key]
-
-    return (step for step in todo if owns(step.key))
-
-
-def _entries(model: type[ReadModel], part: Part, known: Corrections) -> sql.Composed:
-    """The statement for the entries of a part, in the order in which the model folds them."""
-    kinds: dict[str, list[str]] = {}
-    for kind, handlers in folds(model).items():
-        for handler in handlers:
-            kinds.setdefault(handler.key, []).append(kind.type_name)
-    concerned = [
-        sql.SQL("(type = ANY({types}) AND {owned})").format(
-            types=sorted(set(types)), owned=_owned(model, field, part, known)
-        )
-        for field, types in sorted(kinds.items())
-    ]
-    return sql.SQL(
-        "SELECT {line} FROM ledger.entries WHERE position <= {to} AND ({concerned}) ORDER BY {order}"
-    ).format(
-        line=line(envelope_needed(model)),
-        to=part.cut.position,
-        concerned=sql.SQL(" OR ").join(concerned),
-        order=sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys((model.spec.order_by, "position")))),
-    )
-
-
-def _owned(model: type[ReadModel], field: str, part: Part, known: Corrections) -> sql.Composable:
-    """The condition under which an entry may concern the part by the key in ``field``."""
-    if part.of == 1:
-        return sql.SQL("true")
-    key: sql.Composable = sql.Identifier(field) if field in ENVELOPE else sql.SQL("data ->> {}").format(field)
-    if model.spec.key == "position":
-        first, last = part.positions()
-        return sql.SQL("({key})::bigint BETWEEN {first} AND {last}").format(key=key, first=first, last=last)
-    owned = sql.SQL("get_byte(h.hash, 0) * 256 + get_byte(h.hash, 1)")
-    condition = sql.SQL(
-        "(SELECT ({owned}) % {of} = {number} FROM (SELECT sha256(convert_to(({key})::text, 'UTF8')) AS hash) h)"
-    ).format(owned=owned, of=part.of, number=part.number, key=key)
-    merged: list[UUID] = known.links.absorbed() if follows_merges(model) and field == "customer_id" else []
-    if not merged:
-        return condition
-    return sql.SQL("(customer_id = ANY({merged}) OR {condition})").format(merged=merged, condition=condition)
-
-
-def parts(entries: int, cut: Cut, processes: int) -> list[Part]:
+def parts(build: Build, cut: Cut, rows: int, processes: int = 1) -> list[Part]:
     """The parts to fold apart: as many as there are processes, and as keep the rows of each within memory."""
-    number = min(max(processes, -(-entries // ENTRIES_MAX)), HASHED)
-    return [Part(n, number, cut) for n in range(number)]
+    model = models()[build.model]
+    number = max(processes, 1 if is_feed(model) else -(-rows // ROWS_MAX))
+    if optional(columns(model)[model.spec.key])[0] not in HASHABLE:
+        number = 1
+    return [Part(build, n, number, cut) for n in range(min(number, HASHED))]
 
 
-def processes_usual() -> int:
-    """How many processes are worth starting: one for each core."""
-    return os.cpu_count() or 1
+def rows_held(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> int:
+    """How many rows a whole model holds in memory at most, as far as that can be told beforehand.
+
+    In business-time order the entries are held as well, to be sorted.
+    """
+    if is_feed(model):
+        return 0
+    found = connection.execute(CERTIFIED, (model.spec.name,)).fetchone()
+    if found and model.spec.order_by == "position":
+        rows, position = found
+        return int(rows * max(cut.position, position) // position)
+    return entries_concerned(connection, model, cut)
+
+
+def entries_concerned(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> int:
+    """How many entries a model folds."""
+    row = connection.execute(CONCERNED, (cut.position, [kind.type_name for kind in folds(model)])).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def shared_out(whole: Sequence[Whole], processes: int) -> list[list[Part]]:
+    """The parts of several builds, as lists of what is folded together.
+
+    The ledger is read once for all parts of a list, so where there are several models none is split that need not be.
+    """
+    if len(whole) == 1:
+        return [[part] for part in parts(*whole[0], processes)]
+    lists: list[list[Part]] = [[] for _ in range(processes)]
+    held, apart = [0] * processes, []
+    for build, cut, rows in sorted(whole, key=lambda each: -each.rows):
+        least = held.index(min(held))
+        if is_feed(models()[build.model]):
+            for its, part in zip(lists, parts(build, cut, rows, processes), strict=True):
+                its.append(part)
+        elif held[least] + rows <= ROWS_MAX:
+            lists[least] += parts(build, cut, rows)
+            held[least] += rows
+        else:
+            apart += [[part] for part in parts(build, cut, rows)]
+    return [each for each in lists if each] + apart

@@ -1,22 +1,30 @@
 """Rebuilding: the whole ledger folded into a new build beside the one in service, caught up, compared, swapped in."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from psycopg import Connection
+from psycopg import Connection, errors
 
 from . import builds, posting, table
 from .builds import Build
 from .comparing import Difference, compare
 from .cut import Cut
-from .model import ReadModel, folds, models
-from .parts import fold_part, load, parts
+from .filling import Anew, fill, fill_by, stretches
+from .model import ReadModel, models
+from .parts import Part, Whole, rows_held, shared_out
+from .quarantine import Quarantine
+from .refolding import KEYS_AT_ONCE
 
 Advance = Callable[[int, int | None], None]
 """Told how many entries are done, and of how many."""
 LOCK = "hashtext('daybook rebuild ' || %s)"
+SWAP_S = 0.2
+"""Why: whoever reads a view keeps it from being swapped, and all who ask for it meanwhile have to wait as well."""
+SWAP_AGAIN_S = 0.5
+"""Why: between two attempts all who waited have their turn."""
 
 
 class Hands(NamedTuple):
@@ -60,31 +68,36 @@ def make(
     compared: bool = False,
     trial: bool = False,
 ) -> Rebuilt:
-    """Build a model anew as :func:`rebuild` does, comparing it with the one in service where that is wanted.
+    """Build a model anew as :func:`rebuild` does, comparing it with the one in service where that is wanted."""
+    (made,) = make_all(reader, writer, [model], advance, hands, compared=compared, trial=trial)
+    return made
 
-    A ``trial`` is compared and dropped again. Posting waits while two builds are compared, so that both stand at the
-    same position; readers do not.
+
+def make_all(
+    reader: Connection[Any],
+    writer: Connection[Any],
+    chosen: Sequence[type[ReadModel]],
+    advance: Advance = lambda _done, _total: None,
+    hands: Hands | None = None,
+    *,
+    compared: bool = False,
+    trial: bool = False,
+) -> Iterator[Rebuilt]:
+    """Build models anew, reading the ledger once for all of them, then put one after the other in service.
+
+    A ``trial`` is compared and dropped again. Readers and posting go on all the while, but for the moment of the swap.
     """
-    with _alone(writer, model):
-        build = _loaded(reader, writer, model, Cut(_target(writer, model, compared)), advance, hands)
-        table.index(writer, model, build.table)
-        while not compared and build.position + posting.BATCH_MAX <= _head(writer):
-            with writer.transaction():
-                build = _posted(writer, model, build)
-        # Before the lock, under which all posting waits: the certificate tells its own position.
-        builds.certify(writer, build)
-        with writer.transaction():
-            standing = builds.serving(writer, lock=True).get(model.spec.name)
+    with _alone(writer, chosen):
+        whole = [Cut(_target(writer, model, compared)) for model in chosen]
+        for model, build in zip(chosen, _filled(reader, writer, chosen, whole, advance, hands), strict=True):
             difference = None
-            if compared and standing:
-                build = _posted(writer, model, build, standing.position)
-                if build.position == standing.position:
-                    difference = compare(writer, model, standing, build)
+            if compared:
+                build, difference = _compared(writer, model, build)
             if trial:
                 builds.discard_unfinished(writer, model)
-                return Rebuilt(build, difference, in_service=False)
-            builds.serve(writer, _posted(writer, model, build))
-        return Rebuilt(builds.serving(writer)[model.spec.name], difference, in_service=True)
+                yield Rebuilt(build, difference, in_service=False)
+            else:
+                yield Rebuilt(_in_service(writer, model, build), difference, in_service=True)
 
 
 def make_as_of(
@@ -96,9 +109,8 @@ def make_as_of(
     hands: Hands | None = None,
 ) -> Build:
     """Build a model as a cut has the ledger, and keep that build for answers about the past."""
-    with _alone(writer, model):
-        build = _loaded(reader, writer, model, cut, advance, hands)
-        table.index(writer, model, build.table)
+    with _alone(writer, [model]):
+        (build,) = _filled(reader, writer, [model], [cut], advance, hands)
         with writer.transaction():
             if earlier := builds.as_of(writer, model, cut):
                 query = "SELECT build_id, table_name FROM books.builds WHERE model = %s AND build_id = %s"
@@ -114,25 +126,35 @@ def roll_back(writer: Connection[Any], name: str) -> tuple[Build, bool] | None:
     One of the very definition that this process knows is caught up first; any other serves as it stands, until a
     process that knows it posts again. Gives ``None`` where none is kept.
     """
-    with writer.transaction():
-        builds.serving(writer, lock=True)
+    with _locked(writer, name):
         build = builds.previous(writer, name)
         if build is None:
             return None
-        known = bool(posting.ours({name: build}))
-        builds.serve(writer, _posted(writer, models()[name], build) if known else build)
-    return builds.serving(writer)[name], known
+        if posting.ours({name: build}):
+            return _in_service(writer, models()[name], build), True
+        return _swapped(writer, build, lambda: build), False
 
 
 @contextmanager
-def _alone(writer: Connection[Any], model: type[ReadModel]) -> Iterator[None]:
+def _alone(writer: Connection[Any], chosen: Sequence[type[ReadModel]]) -> Iterator[None]:
     """Let one rebuild of a model work at a time, and remove what an interrupted one left."""
-    writer.execute(f"SELECT pg_advisory_lock({LOCK})", (model.spec.name,))
+    if not chosen:
+        yield
+        return
+    first, *others = chosen
+    with _locked(writer, first.spec.name):
+        builds.discard_unfinished(writer, first)
+        with _alone(writer, others):
+            yield
+
+
+@contextmanager
+def _locked(writer: Connection[Any], name: str) -> Iterator[None]:
+    writer.execute(f"SELECT pg_advisory_lock({LOCK})", (name,))
     try:
-        builds.discard_unfinished(writer, model)
         yield
     finally:
-        writer.execute(f"SELECT pg_advisory_unlock({LOCK})", (model.spec.name,))
+        writer.execute(f"SELECT pg_advisory_unlock({LOCK})", (name,))
 
 
 def _target(connection: Connection[Any], model: type[ReadModel], compared: bool) -> int:
@@ -147,42 +169,107 @@ def _head(connection: Connection[Any]) -> int:
     return int(row[0])
 
 
-def _loaded(
+def _filled(
     reader: Connection[Any],
     writer: Connection[Any],
-    model: type[ReadModel],
-    cut: Cut,
+    chosen: Sequence[type[ReadModel]],
+    cuts: Sequence[Cut],
     advance: Advance,
     hands: Hands | None,
-) -> Build:
-    """A new build with all rows as the cut has them, still without indexes."""
-    build = builds.begin(writer, model, cut.occurred_until)
-    entries = entries_concerned(reader, model, cut)
-    shares = parts(entries, cut, hands.processes if hands else 1)
+) -> Iterator[Build]:
+    """New builds with all rows as the cuts have them, and their indexes."""
+    begun = [builds.begin(writer, model, cut.occurred_until) for model, cut in zip(chosen, cuts, strict=True)]
+    whole = [
+        Whole(build, cut, rows_held(writer, model, cut)) for build, cut, model in zip(begun, cuts, chosen, strict=True)
+    ]
+    lists = shared_out(whole, hands.processes if hands else 1)
+    anew = _folded(reader, writer, lists, advance, hands)
+    for build, cut, model in zip(begun, cuts, chosen, strict=True):
+        table.index(writer, model, build.table)
+        with writer.transaction():
+            _settle(writer, model, build, anew.get(build.id, ()), cut)
+            builds.advance(writer, build, cut.position)
+        yield build._replace(position=cut.position)
+
+
+def _folded(
+    reader: Connection[Any],
+    writer: Connection[Any],
+    lists: Sequence[Sequence[Part]],
+    advance: Advance,
+    hands: Hands | None,
+) -> Mapping[int, list[Any]]:
+    """Fold all parts; gives by build which keys are left to be folded anew, each by itself."""
+    head = max((part.cut.position for parts in lists for part in parts), default=0)
+    spans = [sum(map(len, stretches(parts))) for parts in lists]
     done = 0
+    anew: Anew = {}
 
-    def told(more: int) -> None:
+    def told(positions: int) -> None:
         nonlocal done
-        done += more
-        advance(done, max(done, entries))
+        done += positions
+        advance(head * done // max(sum(spans), 1), head)
 
-    if hands and len(shares) > 1:
-        working = [hands.executor.submit(load, hands.url, model.spec.name, build, part) for part in shares]
+    def take(found: Anew) -> None:
+        for build, keys in found.items():
+            anew.setdefault(build, []).extend(keys)
+
+    if hands and len(lists) > 1:
+        working = {
+            hands.executor.submit(fill, hands.url, parts): span for parts, span in zip(lists, spans, strict=True)
+        }
         for each in as_completed(working):
-            told(each.result())
+            take(each.result())
+            told(working[each])
     else:
-        for part in shares:
-            fold_part(reader, writer, model, build, part, told)
-    builds.advance(writer, build, cut.position)
-    return build._replace(position=cut.position)
+        for parts in lists:
+            take(fill_by(reader, writer, parts, told))
+    return anew
 
 
-def entries_concerned(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> int:
-    """How many entries a model folds."""
-    query = "SELECT count(*) FROM ledger.entries WHERE position <= %s AND type = ANY(%s)"
-    row = connection.execute(query, (cut.position, [kind.type_name for kind in folds(model)])).fetchone()
-    assert row is not None
-    return int(row[0])
+def _settle(writer: Connection[Any], model: type[ReadModel], build: Build, keys: Sequence[Any], cut: Cut) -> None:
+    """Fold keys anew, each by itself; those that fail are set aside."""
+    aside = Quarantine(writer, build)
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        posting.keep(writer, model, build, {}, keys[start : start + KEYS_AT_ONCE], cut, aside, table.upsert)
+
+
+def _compared(writer: Connection[Any], model: type[ReadModel], build: Build) -> tuple[Build, Difference | None]:
+    """What differs between the build in service and a new one, both at the position where the former stands.
+
+    Both are seen at one moment, so posting goes on meanwhile.
+    """
+    with writer.transaction():
+        writer.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        standing = builds.serving(writer).get(model.spec.name)
+        if standing is None or standing.position < build.position:
+            return build, None
+        build = _posted(writer, model, build, standing.position)
+        return build, compare(writer, model, standing, build)
+
+
+def _in_service(writer: Connection[Any], model: type[ReadModel], build: Build) -> Build:
+    """Post to a build what was entered meanwhile, the last of it while nobody else posts, and put it in service."""
+    while build.position + posting.BATCH_MAX <= _head(writer):
+        with writer.transaction():
+            build = _posted(writer, model, build, build.position + posting.BATCH_MAX)
+    # Before the lock, under which all posting waits: the certificate tells its own position.
+    builds.certify(writer, build)
+    return _swapped(writer, build, lambda: _posted(writer, model, build))
+
+
+def _swapped(writer: Connection[Any], build: Build, caught_up: Callable[[], Build]) -> Build:
+    """Put a build in service in one transaction, tried again and again until no reader is in its way for long."""
+    while True:
+        try:
+            with writer.transaction():
+                builds.serving(writer, lock=True)
+                last = caught_up()
+                writer.execute(f"SET LOCAL lock_timeout = '{SWAP_S}s'")
+                builds.serve(writer, last)
+            return builds.serving(writer)[build.model]
+        except errors.LockNotAvailable:
+            time.sleep(SWAP_AGAIN_S)
 
 
 def _posted(writer: Connection[Any], model: type[ReadModel], build: Build, to: int | None = None) -> Build:

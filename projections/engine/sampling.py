@@ -14,7 +14,7 @@ from .corrections import corrections
 from .cut import Cut
 from .folding import steps
 from .model import ReadModel, envelope_needed, folds
-from .rebuilding import entries_concerned
+from .parts import entries_concerned
 from .refolding import refold
 
 SAMPLE_MAX = 10_000

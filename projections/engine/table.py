@@ -95,15 +95,6 @@ def _chunks(encoded: Iterable[bytes]) -> Iterator[bytes]:
         yield b"[" + b",".join(chunk) + b"]"
 
 
-def load(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:
-    """Add new rows to a build's table; raises one of ``UNFIT`` for a row it cannot hold."""
-    statement = sql.SQL("INSERT INTO {t} SELECT * FROM json_populate_recordset(NULL::{t}, %s::json)").format(
-        t=table(name)
-    )
-    for chunk in _checked(model, rows):
-        connection.execute(statement, (chunk,))
-
-
 def upsert(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:
     """Put rows into a build's table, in place of those with the same keys; raises one of ``UNFIT`` as above."""
     others = [column for column in model.__struct_fields__ if column != model.spec.key]

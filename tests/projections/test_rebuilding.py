@@ -14,7 +14,7 @@ from psycopg import Connection
 from domain.event import Event
 from ledger import database
 from ledger.database import Duty
-from projections.engine import builds, metric, parts, posting, projector, rebuilding, table
+from projections.engine import builds, copying, metric, parts, posting, projector, rebuilding, table
 from projections.engine.cut import Cut
 from projections.engine.model import models
 from projections.engine.sampling import sample
@@ -104,7 +104,7 @@ def test_an_interrupted_rebuild_keeps_the_old_build_and_the_next_leaves_nothing_
     world.given(*(bought(f"p{n}", "ann", "2026-01-01", n) for n in range(5)))
     serving, rows = builds.serving(world.connection)["sales"], world.rows(Sales)
     place = {
-        "while loading": (table, "load"),
+        "while loading": (copying, "load"),
         "before the indexes": (table, "index"),
         "before the swap": (builds, "certify"),
         "in the swap": (builds, "discard"),
@@ -225,7 +225,7 @@ def test_however_many_parts_the_rows_are_the_same(shared_world: World, history: 
     world.enter(history)
     entries = world.entries()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(parts, "ENTRIES_MAX", max(1, len(entries) // number))
+        patched.setattr(parts, "ROWS_MAX", max(1, len(entries) // number))
         for model in models().values():
             world.rebuild(model)
 

@@ -1,0 +1,122 @@
+"""Folding in bulk: a stream of entries, from the first on, into the rows of many keys at once.
+
+It gives the rows that :mod:`.folding` gives, in a fraction of the time: the handlers are looked up once for each
+event type, and a row once for all the handlers that an entry meets in it.
+"""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from domain.event import Event
+
+from .corrections import AMENDED, VOIDED, Corrections
+from .folding import in_order
+from .model import Fold, ReadModel, columns, folds
+from .table import optional
+
+Handler = tuple[Callable[[Any, Any], None], bool, bool]
+"""A handler, whether it only amends a row that is there, and whether it takes only the key's own entries."""
+
+
+class Group(NamedTuple):
+    """Handlers of one event type, next to one another, that find their row by the same field."""
+
+    key: Callable[[Any], Any]
+    handlers: tuple[Handler, ...]
+    elsewhere: bool
+    """Whether they change a row of a feed that another entry made."""
+
+
+class Bulk:
+    """The rows of a model as far as its entries were folded, in the model's order.
+
+    A feed, which has a row for each entry, is folded in any order and emptied as it goes: an entry that changes a row
+    which is not there leaves its key to be folded anew.
+    """
+
+    def __init__(self, model: type[ReadModel], known: Corrections, until: datetime | None = None) -> None:
+        """Fold what counts by what is ``known``, and had happened by ``until`` where that is given."""
+        self._model, self._known, self._until = model, known, until
+        self._ordered = model.spec.order_by == "occurred_at"
+        # Python hashes and compares its UUIDs in Python; their integers are found in half the time.
+        self._by_int = optional(columns(model)[model.spec.key])[0] is UUID
+        self._groups = {kind: _grouped(model, handlers) for kind, handlers in folds(model).items()}
+        self._late = {kind: _grouped(model, _marking(handlers)) for kind, handlers in folds(model).items()}
+        self._anew: dict[Any, Any] = {}
+        self._rows: dict[Any, ReadModel] = {}
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
+    @property
+    def anew(self) -> list[Any]:
+        """The keys that have to be folded anew, each by itself: a fold raised, or the row was not there."""
+        return list(self._anew.values())
+
+    def take(self) -> list[ReadModel]:
+        """The rows of all other keys; they are gone from here."""
+        for mark in self._anew:
+            self._rows.pop(mark, None)
+        rows, self._rows = list(self._rows.values()), {}
+        return rows
+
+    def fold(self, entries: Collection[Event]) -> None:
+        """Fold the next entries."""
+        model, rows, anew, key_name = self._model, self._rows, self._anew, self._model.spec.key
+        until, ordered, by_int = self._until, self._ordered, self._by_int
+        for entry in in_order(model, self._known.applied(model, entries)):
+            late = until is not None and entry.occurred_at > until
+            for key_of, handlers, elsewhere in (self._late if late else self._groups).get(type(entry), ()):
+                key = key_of(entry)
+                if key is None:
+                    continue
+                mark = key.int if by_int else key
+                if mark in anew:
+                    continue
+                row = rows.get(mark)
+                if elsewhere and (row is None or ordered):
+                    self._leave(key, entry)
+                    continue
+                try:
+                    for handle, amends, own in handlers:
+                        if own and entry.stream_id != key:
+                            continue
+                        if row is None:
+                            if amends:
+                                continue
+                            row = rows[mark] = model(**{key_name: key})
+                        handle(row, entry)
+                        if ordered:
+                            row.last_occurred_at = entry.occurred_at  # type: ignore[attr-defined]
+                except Exception:  # noqa: BLE001  (whatever a fold raises, the other keys go on)
+                    anew[mark] = key
+
+    def _leave(self, key: Any, entry: Event) -> None:
+        """Let a key be folded anew, unless the entry corrects one of which the model has no row."""
+        corrected = getattr(entry, "voided_type", None) or getattr(entry, "amended_type", None)
+        if corrected is None or corrected in {kind.type_name for kind in folds(self._model)}:
+            self._anew[key] = key
+
+
+def is_feed(model: type[ReadModel]) -> bool:
+    """Whether a model has a row for each entry."""
+    return model.spec.by == "position"
+
+
+def _grouped(model: type[ReadModel], handlers: Collection[Fold]) -> tuple[Group, ...]:
+    groups: list[tuple[str, list[Handler]]] = []
+    for handle, key, amends, own in handlers:
+        if not groups or groups[-1][0] != key:
+            groups.append((key, []))
+        groups[-1][1].append((handle, amends, own))
+    feed = is_feed(model)
+    return tuple(Group(attrgetter(key), tuple(each), feed and key != model.spec.by) for key, each in groups)
+
+
+def _marking(handlers: Collection[Fold]) -> list[Fold]:
+    """The handlers that mark corrected entries, which count whenever a correction was made."""
+    return [fold for fold in handlers if fold.key in (VOIDED, AMENDED)]

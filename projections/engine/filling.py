@@ -1,0 +1,137 @@
+"""Filling builds: the ledger read and decoded once for several parts, each folded into the table of its build."""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+from psycopg import Connection, sql
+
+from domain.event import Event
+from ledger.database import Duty, connect
+from ledger.reading import BLOCK, copy_blocks, decoded_lines
+
+from . import copying
+from .bulk import Bulk, is_feed
+from .corrections import Corrections, corrections
+from .model import ReadModel, folds
+from .parts import Part, of_types
+
+WRITTEN_AT_ONCE = 5_000
+"""Why: the rows of a few megabytes; more of them would only wait in memory."""
+
+Told = Callable[[int], None]
+"""Told how many positions were passed since it was last told."""
+Known = Mapping[int, Corrections]
+"""The corrections told of by some positions."""
+Anew = dict[int, list[Any]]
+"""By the id of their build, the keys whose rows have to be folded anew once the rest is there."""
+
+
+def fill(url: str, parts: Sequence[Part]) -> Anew:
+    """Fold parts into the tables of their builds, by connections of its own; all of it or nothing.
+
+    All arguments and what is given back can be sent to another process or machine.
+    """
+    from projections import catalogue  # noqa: F401  (fills the catalogue where the process is a new one)
+
+    with connect(url, Duty.PROJECTOR) as reader, connect(url, Duty.PROJECTOR) as writer:
+        return fill_by(reader, writer, parts)
+
+
+def fill_by(
+    reader: Connection[Any], writer: Connection[Any], parts: Sequence[Part], told: Told = lambda _positions: None
+) -> Anew:
+    """Fold parts as :func:`fill` does; the reader streams while the writer loads."""
+    # Whether two processors work for one stream or three, they do the same work; the third is better left to others.
+    reader.execute("SET max_parallel_workers_per_gather = 0")
+    known = {position: corrections(reader, position) for position in {part.cut.position for part in parts}}
+    with without_gc(), writer.transaction(), ThreadPoolExecutor(1) as thread:
+        working = [_Filling(writer, part, known[part.cut.position], thread) for part in parts]
+        for stretch in stretches(parts):
+            its = [filling for filling in working if stretch[0] in filling.part.positions()]
+            passed = 0
+            for entries in _entries(reader, [filling.part for filling in its], known, stretch):
+                for filling in its:
+                    filling.fold(entries)
+                told(min(BLOCK, len(stretch) - passed))
+                passed += BLOCK
+        return {filling.part.build.id: filling.finished() for filling in working}
+
+
+class _Filling:
+    """One part on its way from entries to rows in the table of its build."""
+
+    def __init__(self, writer: Connection[Any], part: Part, known: Corrections, thread: ThreadPoolExecutor) -> None:
+        self.part, self._writer, self._thread = part, writer, thread
+        self._bulk = Bulk(part.model, known, part.cut.occurred_until)
+        self._flows = is_feed(part.model)
+        self._waits = part.model.spec.order_by == "occurred_at" and not self._flows
+        self._held: list[Event] = []
+        self._unfit: list[Any] = []
+        self._writing: Future[list[ReadModel]] | None = None
+
+    def fold(self, entries: Sequence[Event]) -> None:
+        """Fold the next entries; what is not in order of position is folded in the end."""
+        if self._waits:
+            concerned = folds(self.part.model)
+            self._held += [entry for entry in entries if type(entry) in concerned]
+            return
+        self._bulk.fold(entries)
+        if self._flows and len(self._bulk) >= WRITTEN_AT_ONCE:
+            self._write(self._bulk.take())
+
+    def finished(self) -> list[Any]:
+        """Write what is left; gives the keys whose rows have to be folded anew."""
+        self._bulk.fold(self._held)
+        rows = [row for row in self._bulk.take() if self.part.owns(self._key(row))]
+        for start in range(0, len(rows), WRITTEN_AT_ONCE):
+            self._write(rows[start : start + WRITTEN_AT_ONCE])
+        self._written()
+        return [*filter(self.part.owns, self._bulk.anew), *self._unfit]
+
+    def _write(self, rows: Sequence[ReadModel]) -> None:
+        """Let rows be written while the next are folded, once those before them are."""
+        self._written()
+        load = copying.load_fitting
+        self._writing = self._thread.submit(load, self._writer, self.part.model, self.part.build.table, rows)
+
+    def _written(self) -> None:
+        if self._writing is not None:
+            self._unfit += [self._key(row) for row in self._writing.result()]
+            self._writing = None
+
+    def _key(self, row: ReadModel) -> Any:
+        return getattr(row, self.part.model.spec.key)
+
+
+def stretches(parts: Sequence[Part]) -> Iterator[range]:
+    """The runs of positions all of whose entries are read for the same parts."""
+    edges = sorted({edge for part in parts for edge in (part.positions().start, part.positions().stop)})
+    for first, end in pairwise(edges):
+        if any(first in part.positions() for part in parts):
+            yield range(first, end)
+
+
+def _entries(reader: Connection[Any], parts: Sequence[Part], known: Known, stretch: range) -> Iterator[list[Event]]:
+    """The entries of a stretch that concern any of the parts, a block at a time; there may be none in a block."""
+    fields = set().union(*(part.fields() for part in parts))
+    condition = sql.SQL("({})").format(sql.SQL(" OR ").join(part.concerned(known[part.cut.position]) for part in parts))
+    if all(part.is_whole for part in parts):
+        condition = of_types(set().union(*(part.types() for part in parts)))
+    for lines in copy_blocks(reader, fields, condition, stretch.start, stretch.stop - 1):
+        yield decoded_lines(lines)
+
+
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """Do without the collector of cycles, which would go through all rows again and again; there are none in them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
