@@ -6,12 +6,7 @@ shows, and each one before it what was known then.
 """
 
 from collections.abc import Iterator, Sequence
-<<<<<<< HEAD
-from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
-=======
-from typing import Any, NamedTuple
->>>>>>> asof
 from uuid import UUID
 
 from psycopg import Connection, sql
@@ -23,28 +18,20 @@ from domain.rule import NOT_FOUND, Rule
 from ledger.reading import decoded_lines, line
 from ledger.vault import Vault
 from projections.case_register import CaseRegister
-<<<<<<< HEAD
 from projections.engine.as_of import AsOf, resolve
-from projections.engine.model import columns, fold
-=======
 from projections.engine.explaining import Change, State, changes, state
 from projections.engine.links import MERGING, Links
 from projections.engine.model import fold
 
 from .opening import opened_entries
->>>>>>> asof
 
 STEPS_MAX = 2_000
 """Why: the longest real cases have some hundred entries; beyond this something else is wrong than the case."""
 TOO_LONG = Rule("CASE_TOO_LONG", "The case has more than {most} entries; replay it up to an earlier position.")
-<<<<<<< HEAD
 NOT_YET = Rule(
     "CASE_NOT_YET_KNOWN", "The case {id} was not known yet at position {asked}; its first entry is at {first}."
 )
-PASSED_OVER = {"case_id", "version", "last_at"}
-=======
 PASSED_OVER = {"version", "last_at"}
->>>>>>> asof
 """Columns that follow from the entry itself, so that telling their change says nothing."""
 
 READ = """
@@ -83,19 +70,12 @@ def replay(connection: Connection[Any], case_id: UUID, at_position: int | None =
     Refuses ``NOT_FOUND``, ``CASE_NOT_YET_KNOWN`` where there was no such case then, ``CASE_TOO_LONG``, and what
     :func:`~projections.engine.as_of.resolve` does of a position.
     """
-<<<<<<< HEAD
     if at_position is not None:
         resolve(connection, AsOf(position=at_position))
-    params = {"case": case_id, "at": at_position, "most": STEPS_MAX + 1}
-    row = connection.execute(ENTRIES.encode(), params).fetchone()
-    entries = decoded_lines(row[0].encode()) if row and row[0] else []
-    if not entries:
-        _refuse_unknown(connection, case_id, at_position)
-=======
     params = {"case": case_id, "at": at_position}
     entries = _read(connection, sql.SQL(OF_CASE), params | {"most": STEPS_MAX + 1})
-    NOT_FOUND.refuse_if(not entries, kind="case", id=case_id)
->>>>>>> asof
+    if not entries:
+        _refuse_unknown(connection, case_id, at_position)
     TOO_LONG.refuse_if(len(entries) > STEPS_MAX, most=STEPS_MAX)
     merges = _read(connection, sql.SQL(OF_MERGES), params | {"most": None})
     voided = {entry.voids: entry.position for entry in entries if entry.voids is not None}
@@ -106,7 +86,6 @@ def replay(connection: Connection[Any], case_id: UUID, at_position: int | None =
     ]
 
 
-<<<<<<< HEAD
 def _refuse_unknown(connection: Connection[Any], case_id: UUID, at_position: int | None) -> NoReturn:
     known = connection.execute("SELECT min(position) FROM ledger.entries WHERE case_id = %s", (case_id,)).fetchone()
     NOT_FOUND.refuse_if(known is None or known[0] is None, kind="case", id=case_id)
@@ -114,15 +93,12 @@ def _refuse_unknown(connection: Connection[Any], case_id: UUID, at_position: int
     NOT_YET.refuse(id=case_id, asked=at_position, first=known[0])
 
 
-def _steps(case_id: UUID, entries: Sequence[Event]) -> Iterator[Step]:
-=======
 def _read(connection: Connection[Any], which: sql.SQL, params: dict[str, Any]) -> list[Event]:
     row = connection.execute(sql.SQL(READ).format(line=line(), which=which), params).fetchone()
     return decoded_lines(row[0].encode()) if row and row[0] else []
 
 
 def _steps(case_id: UUID, entries: Sequence[Event], merges: Sequence[Event]) -> Iterator[Step]:
->>>>>>> asof
     row, before = None, None
     into: dict[UUID, UUID] = {}
     links, told = Links({}), list[Event]()
