@@ -14,8 +14,8 @@ from ..opening import opened_entries
 from ..settings import load
 from ..wiring import open_desk
 from . import steps as telling
+from .instants import parse_instant
 from .report import JsonFlag, as_json, fail, out
-from .tiers import parse_instant
 
 
 def add_to(app: typer.Typer) -> None:

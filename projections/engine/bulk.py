@@ -4,7 +4,7 @@ It gives the rows that :mod:`.folding` gives, in a fraction of the time: the han
 event type, and a row once for all the handlers that an entry meets in it.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -66,9 +66,8 @@ class Bulk:
 
     def fold(self, entries: Collection[Event]) -> None:
         """Fold the next entries."""
-        model, rows, anew, key_name = self._model, self._rows, self._anew, self._model.spec.key
-        until, ordered, by_int = self._until, self._ordered, self._by_int
-        for entry in in_order(model, self._known.applied(model, entries)):
+        rows, anew, until, ordered, by_int = self._rows, self._anew, self._until, self._ordered, self._by_int
+        for entry in in_order(self._model, self._known.applied(self._model, entries)):
             late = until is not None and entry.occurred_at > until
             for key_of, handlers, elsewhere in (self._late if late else self._groups).get(type(entry), ()):
                 key = key_of(entry)
@@ -82,18 +81,26 @@ class Bulk:
                     self._leave(key, entry)
                     continue
                 try:
-                    for handle, amends, own in handlers:
-                        if own and entry.stream_id != key:
-                            continue
-                        if row is None:
-                            if amends:
-                                continue
-                            row = rows[mark] = model(**{key_name: key})
-                        handle(row, entry)
-                        if ordered:
-                            row.last_occurred_at = entry.occurred_at  # type: ignore[attr-defined]
+                    row = self._take(row, key, entry, handlers)
                 except Exception:  # noqa: BLE001  (whatever a fold raises, the other keys go on)
                     anew[mark] = key
+                else:
+                    if row is not None:
+                        rows[mark] = row
+
+    def _take(self, row: ReadModel | None, key: Any, entry: Event, handlers: Iterable[Handler]) -> ReadModel | None:
+        """The row after an entry; ``None`` where it makes none."""
+        for handle, amends, own in handlers:
+            if own and entry.stream_id != key:
+                continue
+            if row is None:
+                if amends:
+                    continue
+                row = self._model(**{self._model.spec.key: key})
+            handle(row, entry)
+            if self._ordered:
+                row.last_occurred_at = entry.occurred_at  # type: ignore[attr-defined]
+        return row
 
     def _leave(self, key: Any, entry: Event) -> None:
         """Let a key be folded anew, unless the entry corrects one of which the model has no row."""

@@ -9,7 +9,7 @@ from psycopg import Connection, sql
 from domain.event import Event
 from ledger.reading import decoded_lines, line
 
-from . import builds, table
+from . import builds, copying, table
 from .builds import Build
 from .corrections import CORRECTING, follows_merges
 from .cut import Cut
@@ -85,7 +85,7 @@ def _put(model: type[ReadModel], build: Build) -> Put:
         for row in rows:
             (known if row.position <= build.position else fresh).append(row)  # type: ignore[attr-defined]
         table.upsert(connection, model, name, known)
-        table.load(connection, model, name, fresh)
+        copying.load(connection, model, name, fresh)
 
     return put
 
