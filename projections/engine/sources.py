@@ -105,6 +105,8 @@ class Sources:
                 return
             keys = found.keys
         fresh = [key for key in keys if key not in known]
+        if not fresh:
+            return
         if not self._afford(model, fresh, links):
             self._built[model] = self._build(model)
             return
@@ -117,7 +119,8 @@ class Sources:
                 w=sql.Identifier(wanted), t=table(self._built[model]), c=sql.Identifier(column)
             )
             return [value for (value,) in self._connection.execute(query, (list(among),))]
-        rows = (row for row in self._rows(model) if getattr(row, column) in among)
+        some = set(among)
+        rows = (row for row in self._rows(model) if getattr(row, column) in some)
         return list({value for row in rows if (value := getattr(row, wanted)) is not None})
 
     def head(self) -> Head:

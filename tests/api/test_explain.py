@@ -153,8 +153,7 @@ def test_who_may_not_read_a_row_may_not_have_it_explained(story: Story, role: Ro
 @pytest.mark.parametrize(
     ("model", "key", "code", "said"),
     [
-        ("CASE_REGISTER", "x", "EXPLAIN_BAD_KEY",
-         "A row of case_register is named by its case_id, a UUID, not by 'x'."),
+        ("REMEDIES", "x", "EXPLAIN_BAD_KEY", "A row of remedies is named by its remedy_id, a UUID, not by 'x'."),
         ("SALES", "one", "EXPLAIN_BAD_KEY", "A row of sales is named by its position, a whole number, not by 'one'."),
         ("CASE_REGISTER", str(UUID(int=7)), "NOT_FOUND",
          f"There is no row of case_register with the id {UUID(int=7)}."),

@@ -16,7 +16,7 @@ from tests.api.asking import Api
 
 REPLAY = """query ($id: UUID!, $at: Long) { caseReplay(id: $id, atPosition: $at) { id steps {
     position type occurredAt recordedAt actorKind actorId actorRole commandId streamId streamVersion data
-    stateBefore stateAfter voidedBy changes { field before after } } } }"""
+    stateBefore stateAfter voidedBy amendedBy changes { field before after } } } }"""
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,47 @@ def test_the_last_step_is_what_the_register_shows(api: Api, case: str) -> None:
     assert (shown["handler"], shown["assignments"], len(shown["remedies"])) == (None, 0, 1)
 
 
+def test_an_amendment_changes_what_was_known_when_it_was_made(api: Api) -> None:
+    customer = api.done("registerCustomer", name="Ada")
+    opened = api.do("openCase", customerId=customer, kind="REQUEST", channel="PHONE")
+    api.done("acknowledgeCase", id=opened["id"], channel="EMAIL")
+    amended = api.do("amendEntry", position=opened["position"], changes={"kind": "complaint"}, reason="it was one")
+
+    first, _, last = steps_of(api, opened["id"])
+
+    assert (first["amendedBy"], first["data"]["kind"]) == (amended["position"], "request")
+    assert {"field": "kind", "before": None, "after": "request"} in first["changes"]
+    assert (last["type"], last["amendedBy"]) == ("Entry.Amended", None)
+    assert last["data"]["changes"] == {"kind": "complaint"}
+    assert last["changes"] == [{"field": "kind", "before": "request", "after": "complaint"}]
+    assert (last["stateBefore"], last["stateAfter"]) == ("ACKNOWLEDGED", "ACKNOWLEDGED")
+    assert steps_of(api, opened["id"], at=amended["position"] - 1)[0]["amendedBy"] is None
+
+
+def test_the_merges_of_its_customer_are_steps_of_a_case(api: Api) -> None:
+    absorbed, survivor, last = (api.done("registerCustomer") for _ in range(3))
+    opened = api.do("openCase", customerId=absorbed, kind="REQUEST", channel="PHONE")
+    case = opened["id"]
+    merge = api.do("mergeCustomer", id=absorbed, survivorId=survivor, reason="one address")
+    api.done("acknowledgeCase", id=case, channel="EMAIL")
+    api.done("mergeCustomer", id=survivor, survivorId=last)
+    api.done("unmergeCustomer", id=survivor, reason="no")
+    query = "query ($id: UUID!) { case(id: $id) { customerId } }"
+
+    steps = steps_of(api, case)
+
+    assert [step["type"] for step in steps] == [
+        "Case.Opened", "Customer.Merged", "Case.Acknowledged", "Customer.Merged", "Customer.Unmerged"
+    ]  # fmt: skip
+    assert [step["changes"] for step in steps if step["type"].startswith("Customer.")] == [
+        [{"field": "customerId", "before": before, "after": after}]
+        for before, after in ((absorbed, survivor), (survivor, last), (last, survivor))
+    ]
+    assert (steps[1]["position"], steps[1]["data"]["reason"]) == (merge["position"], "one address")
+    assert api.ask(query, {"id": case})["case"]["customerId"] == survivor
+    assert len(steps_of(api, case, at=merge["position"] - 1)) == 1
+
+
 def test_a_replay_at_a_position_knows_no_more_than_was_known_then(api: Api, case: str) -> None:
     whole = steps_of(api, case)
     before_the_void = whole[-2]["position"]
@@ -129,6 +170,23 @@ def test_in_a_terminal_it_is_readable(api: Api, case: str, monkeypatch: pytest.M
     assert "    → handler: bob → –" in lines
     assert any(line.endswith(f"void by #{steps[-1].entry.position}") for line in lines)
     assert any(line.startswith("    → remedies: – → ") and "amount minor 500" in line for line in lines)
+
+
+def test_an_amended_entry_says_so_in_a_terminal(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "out", Console(width=200, record=True, highlight=False))
+    opened_ = api.do("openCase", customerId=api.done("registerCustomer"), kind="REQUEST", channel="PHONE")
+    amended = api.do("amendEntry", position=opened_["position"], changes={"kind": "complaint"}, reason="it was one")
+    with api.desk.pool.connection() as connection:
+        steps = opened(api.desk.vault, replay(connection, command.UUID(opened_["id"])))
+
+    for step in steps:
+        command._show(step)
+
+    lines = command.out.export_text().splitlines()
+    assert any(line.endswith(f"Case.Opened  by sue (supervisor)  amended by #{amended['position']}") for line in lines)
+    assert "    changes: kind complaint" in lines
+    assert "    → kind: request → complaint" in lines
+    assert command._as_object(steps[0])["amended_by"] == amended["position"]
 
 
 def test_as_json_it_is_for_programs(api: Api, case: str) -> None:
