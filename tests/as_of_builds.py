@@ -4,7 +4,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from projections.engine import builds, table
+from projections.engine import builds, copying, table
 from projections.engine.cut import Cut
 from projections.engine.model import ReadModel
 from projections.engine.refolding import refold_all
@@ -14,7 +14,7 @@ def make(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> str:
     """Build a model as a cut has it, over a connection with the projector's duty; gives the table's name."""
     build = builds.begin(connection, model)
     rows = (row for row, _ in refold_all(connection, model, cut).values() if row is not None)
-    table.load(connection, model, build.table, rows)
+    copying.load(connection, model, build.table, list(rows))
     table.index(connection, model, build.table)
     connection.execute(
         "UPDATE books.builds SET state = 'as_of', position = %s, occurred_until = %s WHERE build_id = %s",
