@@ -132,12 +132,17 @@ class Turns:
         if not (self.lease.due() or behind(connection)):
             return 0
         with connection.transaction():
-            return catch_up(connection) if self.lease.keep(connection) else 0
+            if self.lease.keep(connection):
+                return catch_up(connection)
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            lease.end_unread(connection, HUNG_S)
+        return 0
 
     def _tell(self, connection: Connection[Any]) -> None:
         """Say when another projector posts, and when this one has taken its place."""
         if self.lease.held and self._standing_by:
             self._notice("Posting in its place.")
         elif not self.lease.held and not self._standing_by:
-            self._notice(f"Another projector has the lease ({lease.standing(connection).process}); standing by.")
+            process = lease.standing(connection).process or "just begun"
+            self._notice(f"Another projector has the lease ({process}); standing by.")
         self._standing_by = not self.lease.held
