@@ -121,7 +121,7 @@ class Turns:
         self._notice, self._watch, self._standing_by = notice, Watch(notice), False
 
     def take(self, connection: Connection[Any]) -> int:
-        """Post the next batch, or check a few rows while there is none; gives how many entries were read."""
+        """Post the next batch, and look at a few rows every now and then; gives how many entries were read."""
         count = self._post(connection)
         self._tell(connection)
         if self.lease.held:
