@@ -1,5 +1,5 @@
 """``python -m api`` is the ``daybook`` command."""
 
-from .cli import main
+from .command import main
 
 main()

@@ -7,7 +7,7 @@ was known then.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
 import msgspec
@@ -19,11 +19,15 @@ from domain.rule import NOT_FOUND, Rule
 from ledger.reading import decoded_lines, line
 from ledger.vault import Vault, personal_fields
 from projections.case_register import CaseRegister
+from projections.engine.as_of import AsOf, resolve
 from projections.engine.model import columns, fold
 
 STEPS_MAX = 2_000
 """Why: the longest real cases have some hundred entries; beyond this something else is wrong than the case."""
 TOO_LONG = Rule("CASE_TOO_LONG", "The case has more than {most} entries; replay it up to an earlier position.")
+NOT_YET = Rule(
+    "CASE_NOT_YET_KNOWN", "The case {id} was not known yet at position {asked}; its first entry is at {first}."
+)
 PASSED_OVER = {"case_id", "version", "last_at"}
 """Columns that follow from the entry itself, so that telling their change says nothing."""
 
@@ -63,24 +67,35 @@ class Step(NamedTuple):
 def replay(connection: Connection[Any], case_id: UUID, at_position: int | None = None) -> list[Step]:
     """The steps of a case, up to a position where one is given, with personal fields sealed.
 
-    Refuses ``NOT_FOUND`` where there was no such case then, and ``CASE_TOO_LONG``.
+    Refuses ``NOT_FOUND``, ``CASE_NOT_YET_KNOWN`` where there was no such case then, ``CASE_TOO_LONG``, and what
+    :func:`~projections.engine.as_of.resolve` does of a position.
     """
+    if at_position is not None:
+        resolve(connection, AsOf(position=at_position))
     params = {"case": case_id, "at": at_position, "most": STEPS_MAX + 1}
     row = connection.execute(ENTRIES.encode(), params).fetchone()
     entries = decoded_lines(row[0].encode()) if row and row[0] else []
-    NOT_FOUND.refuse_if(not entries, kind="case", id=case_id)
+    if not entries:
+        _refuse_unknown(connection, case_id, at_position)
     TOO_LONG.refuse_if(len(entries) > STEPS_MAX, most=STEPS_MAX)
     voided = {entry.voids: entry.position for entry in entries if entry.voids is not None}
     return [step._replace(voided_by=voided.get(step.entry.position)) for step in _steps(case_id, entries)]
 
 
+def _refuse_unknown(connection: Connection[Any], case_id: UUID, at_position: int | None) -> NoReturn:
+    known = connection.execute("SELECT min(position) FROM ledger.entries WHERE case_id = %s", (case_id,)).fetchone()
+    NOT_FOUND.refuse_if(known is None or known[0] is None, kind="case", id=case_id)
+    assert known is not None
+    NOT_YET.refuse(id=case_id, asked=at_position, first=known[0])
+
+
 def _steps(case_id: UUID, entries: Sequence[Event]) -> Iterator[Step]:
     row, before = None, None
     for number, entry in enumerate(entries):
-        if entry.voids is None:
+        if entry.voids is None and entry.amends is None:
             row = fold(CaseRegister, case_id, [entry], row)
         else:
-            # What is void no longer counts, so the case is folded once more without it.
+            # An earlier entry counts otherwise from here on, so the case is folded once more.
             row = fold(CaseRegister, case_id, standing(entries[: number + 1]))
         after = None if row is None else msgspec.to_builtins(row, builtin_types=(datetime,))
         yield Step(entry, before, after, _changes(before or {}, after or {}), None)

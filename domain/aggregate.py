@@ -26,9 +26,14 @@ VOID = Rule("VOID", "The {kind} was declared void; nothing more can be entered i
 
 
 def standing(history: Sequence[Event]) -> list[Event]:
-    """The entries of one history that no later entry of it declared void."""
+    """The entries of one history as its corrections leave them: without those declared void, others as amended."""
     void = {entry.voids for entry in history}
-    return [entry for entry in history if entry.position not in void]
+    changes: dict[int, dict[str, Any]] = {}
+    for entry in history:
+        if entry.amends is not None and entry.position not in void:
+            changes.setdefault(entry.amends, {}).update(entry.changes)  # type: ignore[attr-defined]
+    left = (entry for entry in history if entry.position not in void)
+    return [entry.amended(changes[entry.position]) if entry.position in changes else entry for entry in left]
 
 
 class Aggregate(BaseAggregate[UUID]):
@@ -56,7 +61,7 @@ class Aggregate(BaseAggregate[UUID]):
 
     @classmethod
     def replay(cls, history: Sequence[Event]) -> Self | None:
-        """The aggregate as its history tells it, without the entries that were declared void.
+        """The aggregate as its history tells it, corrections applied.
 
         Gives ``None`` where the history holds nothing of such an aggregate; refuses ``VOID`` where the entry that
         began it is void.
@@ -65,7 +70,7 @@ class Aggregate(BaseAggregate[UUID]):
         if first is None:
             return None
         own = [entry for entry in standing(history) if entry.aggregate is cls]
-        VOID.refuse_if(first not in own[:1], kind=cls.__name__)
+        VOID.refuse_if(not own or own[0].stream_version != first.stream_version, kind=cls.__name__)
         found: Self | None = None
         for entry in own:
             found = entry.mutate(found)

@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from .aggregate import Aggregate
 from .command import Context, command
-from .event import DECIDED, Event
+from .event import DECIDED, NIL, Event
 from .rule import Rule
 from .tier import TierInputs
 from .vocabulary import (
     ContactKind,
     Currency,
+    CustomerId,
     CustomerKind,
     Instant,
     InvalidReason,
@@ -38,6 +39,12 @@ NOTHING_CHANGES = Rule("CUSTOMER_NOTHING_CHANGES", "The profile already says so;
 TIER_UNCHANGED = Rule("CUSTOMER_TIER_UNCHANGED", "The customer holds the tier {tier} already.")
 OVERRIDE_HOLDS = Rule("CUSTOMER_OVERRIDE_HOLDS", "The tier was set by hand and holds until {until}.")
 OVERRIDE_EXPIRED = Rule("CUSTOMER_OVERRIDE_EXPIRED", "An override must end after it begins.", field="expiresAt")
+MERGED_WITH_SELF = Rule("CUSTOMER_MERGED_WITH_SELF", "A customer cannot be merged into itself.", field="survivorId")
+ALREADY_MERGED = Rule("CUSTOMER_ALREADY_MERGED", "The customer was merged into {survivor} already; unmerge it first.")
+SURVIVOR_MERGED = Rule(
+    "CUSTOMER_SURVIVOR_MERGED", "The survivor was itself merged into {survivor}; name that one.", field="survivorId"
+)
+NOT_MERGED = Rule("CUSTOMER_NOT_MERGED", "The customer is not merged into another.")
 
 CONTACTS_MAX = 50
 """Why: more contact points than any real customer has; a list to be read at one glance."""
@@ -52,6 +59,7 @@ class Customer(Aggregate):
     contacts: set[str] = field(default_factory=set)
     tier: Tier | None = None
     override_until: datetime | None = None
+    merged_into: UUID | None = None
 
     class Registered(Event):
         """A customer became known to us."""
@@ -132,6 +140,28 @@ class Customer(Aggregate):
         def apply(self, customer: Customer) -> None:
             customer.tier, customer.override_until = self.tier, self.expires_at
 
+    class Merged(Event):
+        """The customer was found to be the same as another, who is from then on answered for with both histories."""
+
+        survivor_id: Annotated[CustomerId, DECIDED] = NIL
+        """The customer it was merged into."""
+        reason: Text | None = None
+        """How it was found out."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.merged_into = self.survivor_id
+
+    class Unmerged(Event):
+        """The merge of the customer into another was undone; both have their own histories again."""
+
+        survivor_id: Annotated[CustomerId, DECIDED] = NIL
+        """The customer it had been merged into."""
+        reason: Text
+        """Why the two are not the same."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.merged_into = None
+
     @property
     def subject(self) -> UUID:
         """A customer's history is their own."""
@@ -179,3 +209,22 @@ class Customer(Aggregate):
         TIER_UNCHANGED.refuse_if(self.tier is fact.tier, tier=fact.tier)
         OVERRIDE_EXPIRED.refuse_if(fact.expires_at <= context.at)
         self.enter(context, replace(fact, previous=self.tier))
+
+    @command(Role.SUPERVISOR)
+    def merge(self, context: Context, survivor: Customer, fact: Merged) -> None:
+        """Merge the customer into the survivor, who is the same; it can be undone.
+
+        Nothing is rewritten: entries of either customer, past and to come, count for the survivor. Both stand alone
+        at this moment, or follow others into one that does, so no circle can come about.
+        """
+        MERGED_WITH_SELF.refuse_if(survivor.id == self.id)
+        ALREADY_MERGED.refuse_if(self.merged_into, survivor=self.merged_into)
+        SURVIVOR_MERGED.refuse_if(survivor.merged_into, survivor=survivor.merged_into)
+        self.enter(context, replace(fact, survivor_id=survivor.id))
+
+    @command(Role.SUPERVISOR)
+    def unmerge(self, context: Context, fact: Unmerged) -> None:
+        """Undo the merge of the customer into another, saying why."""
+        if self.merged_into is None:
+            NOT_MERGED.refuse()
+        self.enter(context, replace(fact, survivor_id=self.merged_into))

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, dataclass_transform, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -108,8 +108,22 @@ class Event(msgspec.Struct, metaclass=EventType):
 
     @property
     def voids(self) -> int | None:
-        """The position of the entry that this one declares void; ``None`` for all but corrections."""
+        """The position of the entry that this one declares void; ``None`` for all but such corrections."""
         return None
+
+    @property
+    def amends(self) -> int | None:
+        """The position of the entry that this one amends; ``None`` for all but such corrections."""
+        return None
+
+    def amended(self, changes: Mapping[str, Any]) -> Self:
+        """The entry with some fields of its payload as ``changes`` states them, in plain values.
+
+        Raises ``msgspec.ValidationError`` where a value does not fit.
+        """
+        told = msgspec.to_builtins(self.payload()) | dict(changes)
+        stated = msgspec.convert(told | {"type": self.__struct_config__.tag}, type(self))
+        return msgspec.structs.replace(stated, **{field: getattr(self, field) for field in ENVELOPE})
 
     def apply(self, aggregate: Any) -> None:
         """Assign what this event changes; never refuses, since it runs on every replay."""

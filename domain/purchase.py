@@ -15,7 +15,7 @@ from .command import Context, command
 from .customer import STAFF, Customer
 from .event import DECIDED, Event
 from .rule import Rule
-from .vocabulary import AMOUNT_MAX, LIST_MAX, AmountMinor, Currency, Name, Reference, Text
+from .vocabulary import AMOUNT_MAX, LIST_MAX, WEIGHED, AmountMinor, Currency, Name, Reference, Text
 
 Quantity = Annotated[int, Meta(ge=-(2**31), le=2**31, description="How many pieces.")]
 
@@ -52,7 +52,9 @@ class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the whole line would cost without discount, in minor units."""
 
 
-Lines = Annotated[list[Line], Meta(max_length=LIST_MAX, description="The lines, in the order of the document.")]
+Lines = Annotated[
+    list[Line], Meta(max_length=LIST_MAX, description="The lines, in the order of the document.", extra=WEIGHED)
+]
 
 
 class Purchase(Aggregate):

@@ -16,6 +16,7 @@ from .policy import RemedyAuthority
 from .rule import Rule
 from .vocabulary import (
     AMOUNT_MAX,
+    WEIGHED,
     AmountMinor,
     Currency,
     PolicyVersion,
@@ -27,7 +28,8 @@ from .vocabulary import (
 )
 
 Given = Annotated[
-    int, Meta(ge=0, le=AMOUNT_MAX, description="What the remedy is worth, in minor units; never negative.")
+    int,
+    Meta(ge=0, le=AMOUNT_MAX, description="What the remedy is worth, in minor units; never negative.", extra=WEIGHED),
 ]
 
 NO_AUTHORITY = Rule(

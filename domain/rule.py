@@ -58,7 +58,7 @@ VERSION_CONFLICT = Rule(
 )
 IDEMPOTENCY_CONFLICT = Rule(
     "IDEMPOTENCY_CONFLICT",
-    "This idempotency key was used for another command; use a new key.",
+    "This idempotency key was used for another command, or by another person; use a new key.",
     field="idempotencyKey",
 )
 INVALID_INPUT = Rule("INVALID_INPUT", "{problem}")

@@ -14,7 +14,10 @@ from .rule import Rule
 from .vocabulary import Channel, Direction, Interface, Name, Personal, Seconds
 
 ALREADY_LINKED = Rule("TOUCHPOINT_ALREADY_LINKED", "The touchpoint belongs to the case {case_id} already.")
-OTHER_CUSTOMER = Rule("TOUCHPOINT_OTHER_CUSTOMER", "The touchpoint and the case belong to different customers.")
+OTHER_CUSTOMER = Rule(
+    "TOUCHPOINT_OTHER_CUSTOMER",
+    "The case belongs to the customer {owner}, the touchpoint to another; where the two were merged, name {owner}.",
+)
 
 
 class Touchpoint(Aggregate):
@@ -53,7 +56,7 @@ class Touchpoint(Aggregate):
     @classmethod
     def record(cls, context: Context, id: UUID, customer: Customer, case: Case | None, fact: Recorded) -> Self:
         """Record a contact with a customer, and the case it belongs to where there is one."""
-        OTHER_CUSTOMER.refuse_if(case and case.customer_id not in (None, customer.id))
+        OTHER_CUSTOMER.refuse_if(case and case.customer_id not in (None, customer.id), owner=case and case.customer_id)
         return cls.begin(context, id, fact, customer_id=customer.id, case_id=case.id if case else None)
 
     @command(*STAFF, name="link_touchpoint_to_case")
@@ -61,5 +64,5 @@ class Touchpoint(Aggregate):
         """Say which case a contact belongs to."""
         ALREADY_LINKED.refuse_if(self.case_id == case.id, case_id=case.id)
         known = {self.customer_id, case.customer_id} - {None}
-        OTHER_CUSTOMER.refuse_if(len(known) > 1)
+        OTHER_CUSTOMER.refuse_if(len(known) > 1, owner=case.customer_id)
         self.enter(context, fact, case_id=case.id)

@@ -35,7 +35,9 @@ Personal = Annotated[
 ]
 """At most ``TEXT_MAX`` characters in clear, checked where it comes in: sealed it is longer, and is read back so."""
 Instant = Annotated[datetime, Meta(tz=True, description="An instant, with its time zone.")]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217 currency code.")]
+WEIGHED = {"weighed": True}
+"""Marks, as the ``extra`` of a type, what rules weighed or totals were made of, so that it is never amended."""
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217 currency code.", extra=WEIGHED)]
 AMOUNT_MAX = 2**53
 """Why: what every JSON reader takes as an exact integer; ninety trillion in a currency of cents."""
 AmountMinor = Annotated[

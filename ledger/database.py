@@ -67,7 +67,8 @@ def pool(url: str, duty: Duty, size: int = POOL_MAX) -> ConnectionPool[Connectio
 
 
 def _advice(error: Exception, duty: Duty | None) -> str:
-    text = str(error).strip().splitlines()[-1]
+    # What follows the first line is the driver's own advice.
+    text = str(error).strip().splitlines()[0].rstrip()
     if duty and "role" in text:
         return f"The login has no right to the role {duty.value} ({text}); run: daybook migrate"
     return f"The database cannot be reached ({text}); check DATABASE_URL, or start the server."

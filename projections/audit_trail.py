@@ -9,8 +9,14 @@ from domain.vocabulary import ActorKind, Role
 from projections.engine.model import ReadModel, on
 
 
-class AuditTrail(ReadModel, key="position", version=1, indexes=(("actor_id", "position"), ("type", "position"))):
-    """One entry as an auditor sees it: its envelope, without what it says."""
+class AuditTrail(
+    ReadModel,
+    key="position",
+    version=2,
+    indexes=(("actor_id", "position"), ("type", "position")),
+    follows_merges=False,
+):
+    """One entry as an auditor sees it: its envelope as it was entered, without what it says."""
 
     position: int
     stream_id: UUID | None = None
@@ -31,6 +37,8 @@ class AuditTrail(ReadModel, key="position", version=1, indexes=(("actor_id", "po
     external_id: str | None = None
     voided_by: int | None = None
     """The position of the entry that declared this one void."""
+    amended_by: int | None = None
+    """The position of the last entry that stated some fields of this one anew."""
 
     @on(Event)
     def entered(self, e: Event) -> None:
@@ -47,3 +55,8 @@ class AuditTrail(ReadModel, key="position", version=1, indexes=(("actor_id", "po
     def voided(self, e: Entry.Voided) -> None:
         """Mark the entry that was declared void."""
         self.voided_by = e.position
+
+    @on(Entry.Amended, amends="amended_position")
+    def amended(self, e: Entry.Amended) -> None:
+        """Mark the entry that was amended."""
+        self.amended_by = e.position

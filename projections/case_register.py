@@ -52,7 +52,7 @@ class CaseRemedy(Struct):
 class CaseRegister(
     ReadModel,
     key="case_id",
-    version=1,
+    version=2,
     begins=(Case.Opened,),
     indexes=(("customer_id", "opened_at"), ("state", "opened_at", "case_id"), ("opened_at", "case_id")),
 ):
@@ -208,12 +208,10 @@ class CaseRegister(
         self.resolved_at = self.closed_at = self.confirmed_at = self.reopen_until = None
         self.closing_basis, self.reopenings, self.state = None, self.reopenings + 1, CaseState.IN_PROGRESS
 
-    @on(*CASE_EVENTS, Entry.Voided)
+    @on(*CASE_EVENTS, Entry.Voided, Entry.Amended, own=True)
     def moved(self, e: Event) -> None:
         """Note the case's version and when something last happened."""
-        # What was voided may also be an entry of a remedy or touchpoint of the case, which have versions of their own.
-        if e.stream_id == self.case_id:
-            self.version, self.last_at = e.stream_version, max(self.last_at or e.occurred_at, e.occurred_at)
+        self.version, self.last_at = e.stream_version, max(self.last_at or e.occurred_at, e.occurred_at)
 
     @on(Remedy.Offered, Remedy.ApprovalRequested)
     def remedy_came_up(self, e: Remedy.Offered | Remedy.ApprovalRequested) -> None:

@@ -11,7 +11,8 @@ from projections.engine.model import ReadModel, on
 class ComplaintOutcomes(
     ReadModel,
     key="case_id",
-    version=1,
+    version=2,
+    order_by="occurred_at",
     begins=(Case.Opened,),
     indexes=(("customer_id", "opened_at"), ("opened_at", "case_id")),
 ):
@@ -33,6 +34,8 @@ class ComplaintOutcomes(
     """When the complaint was first held settled."""
     promised_at: datetime | None = None
     """By when the resolution was promised, by the targets in force at opening."""
+    last_occurred_at: datetime | None = None
+    """When the last of these milestones, or another step, took place."""
 
     @on(Case.Opened)
     def opened(self, e: Case.Opened) -> None:

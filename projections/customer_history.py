@@ -11,7 +11,7 @@ from projections.engine.model import ReadModel, on
 
 
 class CustomerHistory(
-    ReadModel, key="position", version=1, indexes=(("customer_id", "position"), ("case_id", "position"))
+    ReadModel, key="position", version=2, indexes=(("customer_id", "position"), ("case_id", "position"))
 ):
     """One entry in a customer's history, as it was entered."""
 
@@ -29,6 +29,8 @@ class CustomerHistory(
     """The entry's own fields; personal ones only for roles that may see them."""
     voided_by: int | None = None
     """The position of the entry that declared this one void."""
+    amended_by: int | None = None
+    """The position of the last entry that stated some fields of this one anew; ``data`` is as it was entered."""
 
     @on(Event)
     def entered(self, e: Event) -> None:
@@ -43,3 +45,8 @@ class CustomerHistory(
     def voided(self, e: Entry.Voided) -> None:
         """Mark the entry that was declared void."""
         self.voided_by = e.position
+
+    @on(Entry.Amended, amends="amended_position")
+    def amended(self, e: Entry.Amended) -> None:
+        """Mark the entry that was amended."""
+        self.amended_by = e.position

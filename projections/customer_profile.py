@@ -26,12 +26,14 @@ class ContactPoint(Struct):
     """The number or address itself."""
     invalid: InvalidReason | None = None
     """Why it no longer works; null while it does."""
+    stated_of: UUID | None = None
+    """The merged customer it was stated of; null where it was stated of this one."""
 
 
 class CustomerProfile(
     ReadModel,
     key="customer_id",
-    version=3,
+    version=4,
     begins=(Customer.Registered,),
     indexes=(("registered_at", "customer_id"), ("reference", "customer_id")),
 ):
@@ -55,16 +57,18 @@ class CustomerProfile(
     """How many cases were opened."""
     last_touch_at: datetime | None = None
     """When the last contact took place."""
+    merged: list[UUID] = []
+    """The customers that were merged into this one, whose history is now part of its own."""
     version: int = 0
     """The customer's own version, to be given as expectedVersion."""
 
-    @on(Customer.Registered)
+    @on(Customer.Registered, own=True)
     def registered(self, e: Customer.Registered) -> None:
         """Take over what was first stated."""
         self.kind, self.name, self.country, self.reference = e.kind, e.name, e.country, e.reference
         self.registered_at = e.occurred_at
 
-    @on(Customer.ProfileChanged)
+    @on(Customer.ProfileChanged, own=True)
     def changed(self, e: Customer.ProfileChanged) -> None:
         """Take over what was corrected."""
         self.kind, self.name = e.kind or self.kind, e.name or self.name
@@ -73,14 +77,14 @@ class CustomerProfile(
     @on(Customer.ContactPointAdded)
     def contact_added(self, e: Customer.ContactPointAdded) -> None:
         """Add the contact point."""
-        added = ContactPoint(contact=e.contact, kind=e.kind, value=e.value)
+        added = ContactPoint(contact=e.contact, kind=e.kind, value=e.value, stated_of=self._other(e))
         self.contact_points = [*self.contact_points, added]
 
     @on(Customer.ContactPointInvalidated)
     def contact_invalidated(self, e: Customer.ContactPointInvalidated) -> None:
         """Say why the contact point no longer works."""
         for point in self.contact_points:
-            if point.contact == e.contact and point.invalid is None:
+            if point.contact == e.contact and point.stated_of == self._other(e) and point.invalid is None:
                 point.invalid = e.reason
 
     @on(Touchpoint.Recorded)
@@ -94,9 +98,17 @@ class CustomerProfile(
         """Count the case."""
         self.case_count += 1
 
-    @on(*CUSTOMER_EVENTS, Entry.Voided)
+    @on(Customer.Merged)
+    def merged_another(self, e: Customer.Merged) -> None:
+        """Note the customer that was merged into this one; only merges that are in force are among its entries."""
+        if (other := self._other(e)) and other not in self.merged:
+            self.merged = [*self.merged, other]
+
+    @on(*CUSTOMER_EVENTS, Entry.Voided, Entry.Amended, own=True)
     def moved(self, e: Event) -> None:
         """Note the customer's version."""
-        # What was voided may also be a purchase or a case of the customer, which have versions of their own.
-        if e.stream_id == self.customer_id:
-            self.version = e.stream_version
+        self.version = e.stream_version
+
+    def _other(self, e: Event) -> UUID | None:
+        """The merged customer whose entry this is; ``None`` for the customer's own."""
+        return None if e.stream_id == self.customer_id else e.stream_id

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.entry import Entry
+from domain.event import Event
 from domain.remedy import Remedy
 from domain.vocabulary import RemedyKind, RemedyState
 from projections.engine.model import ReadModel, on
@@ -13,7 +14,7 @@ class Remedies(
     ReadModel,
     key="remedy_id",
     by="stream_id",
-    version=1,
+    version=2,
     begins=(Remedy.Offered, Remedy.ApprovalRequested),
     indexes=(("customer_id", "remedy_id"), ("case_id", "remedy_id")),
 ):
@@ -97,9 +98,9 @@ class Remedies(
         self.reversed_at = e.occurred_at
         self._move(RemedyState.REVERSED, e.stream_version)
 
-    @on(Entry.Voided)
-    def corrected(self, e: Entry.Voided) -> None:
-        """Note the version; the voided entry itself is no longer folded."""
+    @on(Entry.Voided, Entry.Amended)
+    def corrected(self, e: Event) -> None:
+        """Note the version; the corrected entry itself is folded otherwise."""
         self.version = e.stream_version
 
     def _move(self, state: RemedyState, version: int) -> None:

@@ -9,7 +9,7 @@ from domain.vocabulary import Tier
 from projections.engine.model import ReadModel, on
 
 
-class TierStatus(ReadModel, key="customer_id", version=1, indexes=(("tier", "customer_id"),)):
+class TierStatus(ReadModel, key="customer_id", version=2, indexes=(("tier", "customer_id"),)):
     """A customer's tier and what it rests on."""
 
     customer_id: UUID
@@ -31,14 +31,14 @@ class TierStatus(ReadModel, key="customer_id", version=1, indexes=(("tier", "cus
     override_until: datetime | None = None
     """Until when a tier set by hand holds; null for a tier by rule."""
 
-    @on(Customer.TierAssigned)
+    @on(Customer.TierAssigned, own=True)
     def assigned(self, e: Customer.TierAssigned) -> None:
         """Take over the result of the review and its inputs."""
         self._move(e.tier, e.occurred_at)
         self.policy_version, self.reason, self.override_until = e.policy_version, e.reason, None
         self.currency, self.inputs = e.currency, e.inputs
 
-    @on(Customer.TierOverridden)
+    @on(Customer.TierOverridden, own=True)
     def overridden(self, e: Customer.TierOverridden) -> None:
         """Take over what a person set, and until when."""
         self._move(e.tier, e.occurred_at)

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.entry import Entry
+from domain.event import Event
 from domain.touchpoint import Touchpoint
 from domain.vocabulary import Channel, Direction, Interface
 from projections.engine.model import ReadModel, Sealed, on
@@ -13,7 +14,7 @@ class Touchpoints(
     ReadModel,
     key="touchpoint_id",
     by="stream_id",
-    version=1,
+    version=2,
     begins=(Touchpoint.Recorded,),
     indexes=(("customer_id", "occurred_at"), ("case_id", "occurred_at"), ("occurred_at", "touchpoint_id")),
 ):
@@ -53,7 +54,7 @@ class Touchpoints(
         """Note the case it was found to belong to."""
         self.case_id, self.version = e.case_id, e.stream_version
 
-    @on(Entry.Voided)
-    def corrected(self, e: Entry.Voided) -> None:
-        """Note the version; the voided entry itself is no longer folded."""
+    @on(Entry.Voided, Entry.Amended)
+    def corrected(self, e: Event) -> None:
+        """Note the version; the corrected entry itself is folded otherwise."""
         self.version = e.stream_version

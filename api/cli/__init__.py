@@ -1,7 +1,5 @@
 """The ``daybook`` command. Each file of this package holds one command or a few that belong together."""
 
-import sys
-
 import psycopg
 import typer
 
@@ -67,5 +65,3 @@ def main() -> None:
         fail(str(error))
     except psycopg.OperationalError as error:
         fail(f"The database went away ({str(error).splitlines()[0]}); start it and try again.")
-    except KeyboardInterrupt:
-        sys.exit(130)

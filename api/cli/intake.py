@@ -40,7 +40,11 @@ def import_(
     rejects = settings.home.absolute() / "rejects"
     with open_intake(settings) as intake, progress(f"Importing {file.name}") as advance:
         means = Means(intake.connection, intake.vault, rejects, advance, lambda sentence: err.print(sentence))
-        summary = import_file(means, file, named, format)
+        try:
+            summary = import_file(means, file, named, format)
+        except KeyboardInterrupt:
+            err.print("Stopped; what was entered stays, and the same command goes on from there.")
+            raise
     if json:
         as_json(structs.asdict(summary))
     else:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn, Protocol
 
 import msgspec
+import psutil
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -74,12 +75,20 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:,.0f}/s".replace(",", " ") if speed else "", style="progress.data.speed")
 
 
+class _Memory(ProgressColumn):
+    """The memory that the process holds."""
+
+    def render(self, _: Task) -> Text:
+        """The resident memory, in megabytes."""
+        return Text(f"{psutil.Process().memory_info().rss / 2**20:.0f} MB", style="progress.data.speed")
+
+
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Advance]:
-    """Show a bar with rate and remaining time on stderr while work goes on; silent where stderr is no terminal."""
+    """Show a bar with rate, remaining time and memory on stderr while work goes on; silent where it is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}"), _Rate())
     with Progress(
-        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err, disable=not err.is_terminal
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), _Memory(), console=err, disable=not err.is_terminal
     ) as bar:
         task = bar.add_task(what, total=total)
 

@@ -33,6 +33,15 @@ RESTARTS_MAX = 5
 """Why: a projector that fails more often than this in a row has a fault that starting it again does not cure."""
 TOKEN_HOURS = 24 * 7
 """Why: a week of trying things out with one token pasted."""
+EXAMPLES = """
+    WITH busiest AS (
+        SELECT c.customer_id, c.case_id FROM books.case_register c LEFT JOIN books.tier_status t USING (customer_id)
+         WHERE c.customer_id IS NOT NULL ORDER BY t.tier IS NULL, c.version DESC, c.case_id LIMIT 1)
+    SELECT coalesce((SELECT customer_id FROM busiest),
+                    (SELECT customer_id FROM books.customer_profile ORDER BY customer_id LIMIT 1)),
+           coalesce((SELECT case_id FROM busiest),
+                    (SELECT case_id FROM books.case_register ORDER BY case_id LIMIT 1))"""
+"""A customer and a case to show: a customer with a case and a tier where there is one."""
 PROJECTOR = [sys.executable, "-m", "api", "project", "--attached"]
 
 
@@ -133,12 +142,9 @@ def _show(settings: Settings, url: str) -> None:
 def queries(url: str) -> Iterator[tuple[str, str]]:
     """The three first queries with their titles, with ids of this ledger filled in."""
     with database.connect(url, Duty.API) as connection:
-        row = connection.execute(
-            "SELECT c.customer_id, c.case_id FROM books.case_register c"
-            " LEFT JOIN books.tier_status t USING (customer_id)"
-            " WHERE c.customer_id IS NOT NULL ORDER BY t.tier IS NULL, c.version DESC, c.case_id LIMIT 1"
-        ).fetchone()
-    customer_id, case_id = row or ("the id of a customer", "the id of a case")
+        row = connection.execute(EXAMPLES).fetchone()
+    assert row is not None
+    customer_id, case_id = row[0] or "the id of a customer", row[1] or "the id of a case"
     for name in ("customer_history", "case_replay", "retention_by_handling"):
         text = files("api.queries").joinpath(f"{name}.graphql").read_text("utf-8")
         title, _, query = text.partition("\n")

@@ -16,6 +16,7 @@ from graphql import (
     GraphQLField,
     GraphQLObjectType,
     IntValueNode,
+    NullValueNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
@@ -39,6 +40,8 @@ COST_MAX = 10_000
 """Why: so many rows take some tens of milliseconds and a few megabytes; more belongs in several requests."""
 TOTAL_COST = 50
 """Why: a total counts up to 10 000 index entries, about as long as reading fifty rows takes."""
+AS_OF_COST = 500
+"""Why: up to 20 000 entries are read and folded, which keeps a core busy as long as a metric does."""
 
 TEXT_MAX = 50_000
 """Why: ten times the longest operation a frontend needs; 500 of them are kept, comments and all."""
@@ -159,7 +162,17 @@ class _Cost:
         if node.name.value == "pageInfo":
             # To know whether a page has a next one, it is read.
             return size
-        return below + weight(field)
+        return below + weight(field) + (AS_OF_COST if self._past(node) else 0)
+
+    def _past(self, node: FieldNode) -> bool:
+        """Whether it asks as of a moment of the past."""
+        given = [argument.value for argument in node.arguments or () if argument.name.value == "asOf"]
+        return any(
+            self._variables.get(value.name.value)
+            if isinstance(value, VariableNode)
+            else not isinstance(value, NullValueNode)
+            for value in given
+        )
 
     def _page(self, node: FieldNode) -> int:
         """The largest page the arguments may give."""

@@ -9,15 +9,18 @@ import msgspec
 from graphql import GraphQLArgument, GraphQLField, GraphQLObjectType
 from msgspec import Meta, Struct
 from strawberry.scalars import JSON
+from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from ledger import database
 from ledger.database import Duty
 from projections.engine import metric as engine
+from projections.engine.as_of import resolve
 from projections.engine.metric import BAD_PARAMETER, Metric, metric_named, metrics
 
 from . import access
 from .names import camel
+from .past import as_of_argument, asked
 from .queries import query
 from .request import Context, Info, Ready
 from .rows import argument
@@ -32,7 +35,11 @@ METRIC_S_MAX = 60
 Name = Annotated[str, Meta(description="What the metric is called.")]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="The version of its definition.")]
 Definition = Annotated[str, Meta(description="What exactly is measured.")]
-Position = Annotated[int, Meta(description="The position the read models stood at: entries up to it are counted.")]
+Position = Annotated[
+    int,
+    Meta(description="The position the read models stood at, or of the past asked for: entries up to it are counted."),
+]
+Reads = Annotated[list[str], Meta(description="The read models it is computed from.")]
 At = Annotated[datetime, Meta(description="The instant the answer is for.")]
 
 
@@ -53,8 +60,7 @@ class MetricDefinition(Struct):
     name: Name
     version: Version
     definition: Definition
-    reads: list[str]
-    """The read models it is computed from."""
+    reads: Reads
     parameters: list[MetricField]
     """What can be given."""
     figures: list[MetricField]
@@ -67,6 +73,7 @@ class MetricAnswer(Struct):
     name: Name
     version: Version
     definition: Definition
+    reads: Reads
     position: Position
     at: At
     rows: Annotated[Any, Meta(description="The rows, each an object of figures by name.")]
@@ -80,8 +87,8 @@ def metric_queries() -> list[StrawberryField]:
 
 def _typed(metric: type[Metric]) -> StrawberryField:
     rows = Annotated[list[metric.Row], Meta(description="The rows of the answer.")]  # type: ignore[name-defined]
-    told = [("name", Name), ("version", Version), ("definition", Definition), ("position", Position), ("at", At)]
-    answer = msgspec.defstruct(f"{metric.__name__}Answer", [*told, ("rows", rows)])
+    told = [("name", Name), ("version", Version), ("definition", Definition), ("reads", Reads)]
+    answer = msgspec.defstruct(f"{metric.__name__}Answer", [*told, ("position", Position), ("at", At), ("rows", rows)])
     answer.__doc__ = "The answer of a metric, with all that is needed to trust and repeat it."
     offered = [
         argument(leaf.field, given.shown, given.doc, **({} if given.required else {"default": given.default}))
@@ -89,11 +96,13 @@ def _typed(metric: type[Metric]) -> StrawberryField:
         for given in [Given.of(metric.Params, leaf)]
     ]
 
-    async def resolve(context: Context, info: Info, at: datetime | None = None, **given: Any) -> Ready:
-        return context.shaped(info, answer, await _computed(context, metric, given, at))
+    async def resolve(
+        context: Context, info: Info, at: datetime | None = None, as_of: Any = None, **given: Any
+    ) -> Ready:
+        return context.shaped(info, answer, await _computed(context, metric, given, at, as_of))
 
-    said = plain_text(engine.definition(metric))
-    return query(camel(metric.name), outgoing(answer), f"{said} {_FOR}", [*offered, _at()], resolve, cost=METRIC_COST)
+    said, taken = plain_text(engine.definition(metric)), [*offered, *_moments()]
+    return query(camel(metric.name), outgoing(answer), f"{said} {_FOR}", taken, resolve, cost=METRIC_COST)
 
 
 def _generic() -> StrawberryField:
@@ -103,16 +112,17 @@ def _generic() -> StrawberryField:
         name: str,
         params: Any = None,
         at: datetime | None = None,
+        as_of: Any = None,
         at_least: int | None = None,
     ) -> Ready:
         BAD_PARAMETER.refuse_if(not isinstance(params or {}, dict), problem="params must be an object.")
         given = {**(params or {}), "at_least": at_least}
-        return context.shaped(info, MetricAnswer, await _computed(context, metric_named(name), given, at))
+        return context.shaped(info, MetricAnswer, await _computed(context, metric_named(name), given, at, as_of))
 
     offered = [
         argument("name", str, "What the metric is called, as metrics lists it."),
         argument("params", JSON | None, "Its parameters by the names that metrics lists."),
-        _at(),
+        *_moments(),
     ]
     return query(
         "metric", outgoing(MetricAnswer), f"Any metric by its name. {_FOR}", offered, resolve, cost=METRIC_COST
@@ -122,23 +132,30 @@ def _generic() -> StrawberryField:
 _FOR = f"For: {access.listed(access.METRICS)}."
 
 
-def _at() -> Any:
-    return argument("at", datetime | None, "The instant the answer is for; now where none is given.")
+def _moments() -> list[StrawberryArgument]:
+    """The arguments for the instant an answer is for, and for what is to be known of."""
+    said = "The instant the answer is for; that of asOf where none is given, and now without either."
+    past = "From the read models as of a moment of the past; as they now stand where none is given."
+    return [argument("at", datetime | None, said), as_of_argument(past)]
 
 
 async def _computed(
-    context: Context, metric: type[Metric], given: Mapping[str, Any], at: datetime | None
+    context: Context, metric: type[Metric], given: Mapping[str, Any], at: datetime | None, as_of: Any
 ) -> dict[str, Any]:
     """A metric's answer as the dict its JSON is."""
     access.refuse_unless(context.viewer.role, access.METRICS, f"compute {camel(metric.name)}")
     given = {name: plain(value) for name, value in given.items()}
-    await context.services.reader.wait([model.spec.name for model in metric.reads], given.pop("at_least", None))
+    read = () if as_of else [model.spec.name for model in metric.reads]
+    await context.services.reader.wait(read, given.pop("at_least", None))
 
     def compute() -> engine.Answer:
         # A connection of its own, since a metric may take longer than any page.
         with database.connect(context.services.desk.url, Duty.API) as connection:
             connection.execute(f"SET statement_timeout = '{METRIC_S_MAX}s'")
-            return engine.compute(connection, metric, given, at or datetime.now(UTC))
+            if not as_of:
+                return engine.compute(connection, metric, given, at or datetime.now(UTC))
+            moment = resolve(connection, asked(as_of))
+            return engine.compute(connection, metric, given, at or moment.at, moment.cut)
 
     answer = await anyio.to_thread.run_sync(compute, limiter=context.services.metrics)
     return cast(dict[str, Any], msgspec.to_builtins(answer._asdict()))

@@ -2,10 +2,12 @@
 
 However deep a selection goes, from a page of customers to each one's latest cases and their histories, it is one
 statement: relations become subqueries that give JSON. So there is nothing to batch, and no row asks the database again.
+
+A plan for the past is the same statement but for the names it reads from: what stands for them is gathered first, from
+the reaches that the plan tells of.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import count
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLField, GraphQLObjectType, get_named_type
@@ -21,6 +23,7 @@ from .names import camel
 from .pages import Page
 from .paging import Slice, ways
 from .paths import choose, filters
+from .reaches import Reach, of_page
 from .selection import Arguments, Later, Scope, Variables, selected
 from .shape import Part, Shape
 from .types import Leaf
@@ -42,6 +45,12 @@ class Plan(NamedTuple):
     shape: Shape
     models: frozenset[str]
     """The read models it reads."""
+    reaches: Sequence[Reach] = ()
+    """Of a plan for the past: what it needs, the rows of the field itself first."""
+    turned: str | None = None
+    """Of a plan for a page of the past: the statement for what ``turning`` holds in the rows of that page."""
+    turning: Sequence[str] = ()
+    """The columns by which all else hangs on the rows of a page."""
 
     def parameters(self, variables: Variables) -> dict[str, Any]:
         """The statement's parameters for the variables of a request."""
@@ -51,9 +60,9 @@ class Plan(NamedTuple):
 class Row:
     """What one row of a statement gives: columns and subqueries, each once, by place."""
 
-    def __init__(self, alias: Identifier) -> None:
-        """Start a row of the table known as ``alias``."""
-        self.alias = alias
+    def __init__(self, alias: Identifier, number: int = 0) -> None:
+        """Start a row of the table known as ``alias``, of the reach of that number."""
+        self.alias, self.number = alias, number
         self._places: dict[object, int] = {}
         self._parts: list[Composable] = []
 
@@ -76,19 +85,21 @@ class Row:
 class Planner:
     """Plans one field for a viewer's role; refuses ``FORBIDDEN``, ``BAD_FILTER``, ``BAD_PAGE`` and ``BAD_CURSOR``."""
 
-    def __init__(self, scope: Scope, role: Role) -> None:
-        """Plan in ``scope`` for ``role``."""
-        self._scope, self._role = scope, role
+    def __init__(self, scope: Scope, role: Role, *, past: bool = False) -> None:
+        """Plan in ``scope`` for ``role``, for the views as they stand or for what stood there in the ``past``."""
+        self._scope, self._role, self._past = scope, role, past
         self._bindings: dict[str, Later] = {}
-        self._models: set[str] = set()
-        self._aliases = count()
+        self._reaches: list[Reach] = []
+        self._turned: str | None = None
+        self._turning: Sequence[str] = ()
 
     def one(self, name: str, field: GraphQLField, nodes: list[FieldNode]) -> Plan:
         """Plan for a row of a book: the one whose key the field's argument gives, else the parameter ``KEY``."""
         book = books()[name]
         given = Arguments(field, nodes[0], self._scope).later(key_name(name))
         key = self._bind(given) if given else sql.Placeholder(KEY)
-        statement, shaped = self._row(book, field, nodes, lambda alias: self._equal(alias, book.key, key))
+        reach = Reach(book.name, book.key, given)
+        statement, shaped = self._row(reach, field, nodes, lambda alias: self._equal(alias, book.key, key))
         return self._plan(statement, shaped)
 
     def many(self, name: str, field: GraphQLField, nodes: list[FieldNode]) -> Plan:
@@ -98,7 +109,10 @@ class Planner:
 
     def _plan(self, statement: Composable, shaped: Shape) -> Plan:
         text = SQL("SELECT ({})::text").format(statement).as_string()
-        return Plan(text, self._bindings, shaped, frozenset(self._models))
+        models = frozenset(reach.model for reach in self._reaches)
+        if not self._past:
+            return Plan(text, self._bindings, shaped, models)
+        return Plan(text, self._bindings, shaped, models, self._reaches, self._turned, self._turning)
 
     def _bind(self, value: Later) -> Composable:
         name = f"p{len(self._bindings)}"
@@ -108,18 +122,24 @@ class Planner:
     def _equal(self, alias: Identifier, column: str, to: Composable) -> Composable:
         return SQL("{}.{} = {}").format(alias, Identifier(column), to)
 
-    def _enter(self, book: Book) -> Identifier:
+    def _enter(self, reach: Reach) -> Row:
+        book = books()[reach.model]
         access.refuse_unless(self._role, book.readers, f"read {book.many}")
-        self._models.add(book.name)
-        return Identifier(f"t{next(self._aliases)}")
+        self._reaches.append(reach)
+        number = len(self._reaches) - 1
+        return Row(Identifier(f"t{number}"), number)
+
+    def _source(self, book: Book) -> Composable:
+        """What a book's rows are read from."""
+        return Identifier(book.name) if self._past else table(book.name)
 
     def _row(
-        self, book: Book, field: GraphQLField, nodes: Iterable[FieldNode], where: Where
+        self, reach: Reach, field: GraphQLField, nodes: Iterable[FieldNode], where: Where
     ) -> tuple[Composable, Shape]:
-        row = Row(self._enter(book))
+        book, row = books()[reach.model], self._enter(reach)
         shaped = self._object(book, get_named_type(field.type), nodes, row)  # type: ignore[arg-type]
         statement = SQL("SELECT {} FROM {} {} WHERE {}").format(
-            row.json(), table(book.name), row.alias, where(row.alias)
+            row.json(), self._source(book), row.alias, where(row.alias)
         )
         return statement, shaped
 
@@ -144,34 +164,50 @@ class Planner:
         book = books()[relation.model]
         local = SQL("{}.{}").format(row.alias, Identifier(relation.local))
         if relation.many:
-            return self._page(book, field, nodes, (relation.column, local))
-        return self._row(book, field, nodes, lambda alias: self._equal(alias, relation.column, local))
+            return self._page(book, field, nodes, (relation, row))
+        reach = Reach(book.name, relation.column, above=_above(relation, row))
+        return self._row(reach, field, nodes, lambda alias: self._equal(alias, relation.column, local))
 
     def _page(
-        self, book: Book, field: GraphQLField, nodes: list[FieldNode], fixed: tuple[str, Composable] | None
+        self, book: Book, field: GraphQLField, nodes: list[FieldNode], of: tuple[Relation, Row] | None
     ) -> tuple[Composable, Shape]:
-        """A page of a book, of all its rows or of those where the ``fixed`` column has that value."""
+        """A page of a book, of all its rows or ``of`` those that a relation leads to from another row."""
         arguments = Arguments(field, nodes[0], self._scope)
-        row = Row(self._enter(book))
-        given = {column: arguments.later(camel(column)) for column in filters(book.model)}
-        held = {column: self._bind(value) for column, value in given.items() if value}
-        if fixed:
-            held[fixed[0]] = fixed[1]
+        given = {column: value for column in filters(book.model) if (value := arguments.later(camel(column)))}
+        reach = of_page(book.name, given) if of is None else Reach(book.name, of[0].column, above=_above(*of))
+        row = self._enter(reach)
+        held = {column: self._bind(value) for column, value in given.items()}
+        if of:
+            relation, upper = of
+            held[relation.column] = SQL("{}.{}").format(upper.alias, Identifier(relation.local))
         path = choose(book.model, list(held), arguments.now("orderBy"))
         cut = Slice.of(book.model, path, arguments)
         conditions = [self._equal(row.alias, column, value) for column, value in held.items()]
         conditions += cut.within(row.alias, self._bind)
         page = Page(cut, row, self._scope, lambda type_, places: self._object(book, type_, places, row))
         shaped = page.shape(field, nodes)
+        if self._past and not of:
+            self._turn(book, row, cut, conditions)
         rows = self._rows(book, row, cut, conditions)
         total = self._total(book, row.alias, conditions) if page.counted else SQL("NULL")
         return SQL("SELECT json_build_array(({}), {})").format(rows, total), shaped
+
+    def _turn(self, book: Book, row: Row, cut: Slice, conditions: list[Composable]) -> None:
+        """Plan for what all else hangs on, of the rows of a page and not of all there are."""
+        below = (reach.above for reach in self._reaches if reach.above)
+        self._turning = list(dict.fromkeys(column for number, column in below if number == row.number))
+        if self._turning:
+            narrow = Row(row.alias)
+            for column in self._turning:
+                narrow.column(column)
+            statement = self._rows(book, narrow, cut, conditions)
+            self._turned = SQL("SELECT ({})::text").format(statement).as_string()
 
     def _rows(self, book: Book, row: Row, cut: Slice, conditions: list[Composable]) -> Composable:
         order, limit = cut.order_by(row.alias), Literal(cut.size + 1)
         tail = SQL("ORDER BY {} LIMIT {}").format(order, limit)
         found = [
-            SQL("{} {} {}").format(table(book.name), row.alias, _where([*conditions, *way]))
+            SQL("{} {} {}").format(self._source(book), row.alias, _where([*conditions, *way]))
             for way in ways(cut, row.alias, self._bind)
         ]
         source = found[0]
@@ -185,7 +221,7 @@ class Planner:
 
     def _total(self, book: Book, alias: Identifier, conditions: list[Composable]) -> Composable:
         return SQL("(SELECT count(*) FROM (SELECT FROM {} {} {} LIMIT {}) counted)").format(
-            table(book.name), alias, _where(conditions), Literal(TOTAL_MAX)
+            self._source(book), alias, _where(conditions), Literal(TOTAL_MAX)
         )
 
 
@@ -198,6 +234,11 @@ def _place(row: Row, told: Leaf) -> int:
     if shape.is_enum(plain):
         return row.place(("code", told.field), SQL("upper({}.{})").format(row.alias, Identifier(told.field)))
     return row.column(told.field)
+
+
+def _above(relation: Relation, upper: Row) -> tuple[int, str]:
+    """Where the values come from by which a relation's rows are found."""
+    return upper.number, relation.local
 
 
 def _where(conditions: list[Composable]) -> Composable:

@@ -11,6 +11,7 @@ from strawberry.types.field import StrawberryField
 from projections.engine.model import columns
 
 from .books import Book, books, key_name
+from .past import as_of_argument
 from .request import Context, Info
 from .rows import argument, page_arguments, page_type, row_type
 from .scalars import Long
@@ -19,6 +20,8 @@ from .types import annotation
 Resolve = Callable[..., Awaitable[Any]]
 
 AT_LEAST = "Wait, for a few seconds at most, until what is read stands at this position; else the error STALE."
+
+AS_OF = "As of a moment of the past, with all that is selected below; as it now stands where none is given."
 
 
 def query(
@@ -49,22 +52,24 @@ def query(
 def page_query(book: Book) -> StrawberryField:
     """The query for a page of a book."""
 
-    async def resolve(context: Context, info: Info, at_least: int | None = None, **_: Any) -> Any:
+    async def resolve(context: Context, info: Info, at_least: int | None = None, as_of: Any = None, **_: Any) -> Any:
         # What else is given is read from the operation itself, where it shapes the statement.
-        return await context.page(info, book.name, at_least)
+        return await context.page(info, book.name, at_least, as_of)
 
-    return query(book.many, page_type(book.name), f"A page of rows. {book.doc}", page_arguments(book.name), resolve)
+    taken = [*page_arguments(book.name), as_of_argument(AS_OF)]
+    return query(book.many, page_type(book.name), f"A page of rows. {book.doc}", taken, resolve)
 
 
 def row_query(book: Book, name: str) -> StrawberryField:
     """The query for one row of a book."""
 
-    async def resolve(context: Context, info: Info, at_least: int | None = None, **_: Any) -> Any:
-        return await context.row(info, book.name, at_least=at_least)
+    async def resolve(context: Context, info: Info, at_least: int | None = None, as_of: Any = None, **_: Any) -> Any:
+        return await context.row(info, book.name, at_least=at_least, as_of=as_of)
 
     key = argument("key", annotation(columns(book.model)[book.key]), "Its key.")
     key.graphql_name = key_name(book.name)
-    return query(name, row_type(book.name) | None, f"One row by its key. {book.doc}", [key], resolve)
+    taken = [key, as_of_argument(AS_OF)]
+    return query(name, row_type(book.name) | None, f"One row by its key. {book.doc}", taken, resolve)
 
 
 def book_queries() -> list[StrawberryField]:

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import anyio.to_thread
 import msgspec
 from anyio import CapacityLimiter
 from graphql import ExecutionResult, FieldNode, GraphQLField, GraphQLResolveInfo, GraphQLSchema, located_error
+from psycopg import Connection
 
 from ..auth import Viewer
 from ..wiring import Desk
-from . import access
+from . import access, past
 from .books import asked_by
 from .operations import Operation
 from .plan import Plan, Planner
@@ -25,8 +26,14 @@ COMMANDS_MAX = 128
 """Why: commands wait for a commit together, and the more wait, the more one commit writes; half a page is plenty."""
 METRICS_MAX = 2
 """Why: a metric keeps a core of the database busy; a small server has two."""
+FOLDING_MAX = 2
+"""Why: folding keeps a core of this process busy, and all other requests share it."""
 OPENED_AT_ONCE_MAX = 200
 """Why: so many take a millisecond or two, for which no other request should wait longer."""
+INDIRECT = {"atLeast", "asOf"}
+"""Arguments that take more than one statement to obey."""
+
+Told = TypeVar("Told")
 
 
 class Services:
@@ -36,6 +43,7 @@ class Services:
         """Read through ``reader``, do all else through ``desk``."""
         self.desk, self.reader = desk, reader
         self.commands, self.metrics = CapacityLimiter(COMMANDS_MAX), CapacityLimiter(METRICS_MAX)
+        self.folding = CapacityLimiter(FOLDING_MAX)
 
 
 class Ready(NamedTuple):
@@ -69,19 +77,23 @@ class Context:
         key: Mapping[str, Any] | None = None,
         *,
         at_least: int | None = None,
+        as_of: Any = None,
         wait_s: float | None = None,
     ) -> Ready | None:
         """The selected parts of a row of a book, its key given by the field's argument or by ``key``."""
-        plan = self._planned(info, lambda planner, field: planner.one(book, field, info.field_nodes))
-        await self.services.reader.wait(plan.models, at_least, wait_s)
-        value = await self._read(plan, key or {})
+        plan = self._planned(info, lambda planner, field: planner.one(book, field, info.field_nodes), as_of)
+        value = await self._answer(plan, key or {}, at_least, as_of, wait_s)
         return None if value is None else Ready(value)
 
-    async def page(self, info: Info, book: str, at_least: int | None = None) -> Ready:
+    async def page(self, info: Info, book: str, at_least: int | None = None, as_of: Any = None) -> Ready:
         """The selected parts of a page of a book."""
-        plan = self._planned(info, lambda planner, field: planner.many(book, field, info.field_nodes))
-        await self.services.reader.wait(plan.models, at_least)
-        return Ready(await self._read(plan, {}))
+        plan = self._planned(info, lambda planner, field: planner.many(book, field, info.field_nodes), as_of)
+        return Ready(await self._answer(plan, {}, at_least, as_of))
+
+    async def fold(self, work: Callable[[Connection[Any]], Told]) -> Told:
+        """What some work on the ledger gives, done in a thread and on a connection of its own."""
+        url = self.services.desk.url
+        return await anyio.to_thread.run_sync(lambda: past.folding(url, work), limiter=self.services.folding)
 
     def shaped(self, info: Info, declared: type[msgspec.Struct], values: Any) -> Ready:
         """The selected parts of a struct, or of several, given as the dicts their JSON is."""
@@ -125,16 +137,27 @@ class Context:
         for sealed, text in zip(self.sealing, texts, strict=True):
             sealed.text = text
 
+    async def _answer(
+        self, plan: Plan, key: Mapping[str, Any], at_least: int | None, as_of: Any, wait_s: float | None = None
+    ) -> Any:
+        """A plan's answer from the views as they stand, once they stand far enough, or as of a moment of the past."""
+        await self.services.reader.wait(() if as_of else plan.models, at_least, wait_s)
+        if not as_of:
+            return await self._read(plan, key)
+        source = await self.fold(lambda on: past.read(on, plan, past.asked(as_of), self.scope.variables))
+        return None if source is None else plan.shape(source, self.sealing)
+
     async def _read(self, plan: Plan, key: Mapping[str, Any]) -> Any:
         parameters = {**plan.parameters(self.scope.variables), **key}
         source = await self.services.reader.json(plan.statement, parameters)
         return None if source is None else plan.shape(source, self.sealing)
 
-    def _planned(self, info: Info, planned: Callable[[Planner, GraphQLField], Plan]) -> Plan:
+    def _planned(self, info: Info, planned: Callable[[Planner, GraphQLField], Plan], as_of: Any) -> Plan:
         def plan() -> Plan:
-            return planned(Planner(self.scope, self.viewer.role), info.parent_type.fields[info.field_name])
+            planner = Planner(self.scope, self.viewer.role, past=as_of is not None)
+            return planned(planner, info.parent_type.fields[info.field_name])
 
-        found: Plan = self._kept(tuple(info.path.as_list()), plan)
+        found: Plan = self._kept((as_of is not None, *info.path.as_list()), plan)
         return found
 
     def _kept(self, what: Hashable, make: Callable[[], Any]) -> Any:
@@ -147,7 +170,8 @@ class Context:
         found: dict[str, Direct] = {}
         for chosen in selected([self.operation.node], self.scope):
             book = asked_by(chosen.name)
-            if book is None or any(argument.name.value == "atLeast" for argument in chosen.nodes[0].arguments or ()):
+            given = {argument.name.value for argument in chosen.nodes[0].arguments or ()}
+            if book is None or given & INDIRECT:
                 return None
             planner, field = Planner(self.scope, self.viewer.role), schema.query_type.fields[chosen.name]
             plan = planner.many if chosen.name == book.many else planner.one

@@ -129,7 +129,8 @@ def _related(name: str, relation: Relation) -> StrawberryField:
     other = books()[relation.model]
     shown = page_type(other.name) if relation.many else row_type(other.name) | None
     what = "The rows that belong here" if relation.many else "The one that belongs here"
-    field: StrawberryField = strawberry.field(name=name, description=f"{what}. {other.doc}")
+    said = f"{what}, as of the same moment. {other.doc}"
+    field: StrawberryField = strawberry.field(name=name, description=said)
     field.python_name, field.type_annotation = name, StrawberryAnnotation(shown)
     field.arguments = page_arguments(other.name, relation.column) if relation.many else []
     return field

@@ -149,13 +149,14 @@ class Given(NamedTuple):
         return cls(shown | None, doc, default)
 
 
-def input_type(name: str, doc: str, fields: Mapping[str, Given]) -> Any:
-    """An input type of fields given by their names in Python."""
+def input_type(name: str, doc: str, fields: Mapping[str, Given], *, one_of: bool = False) -> Any:
+    """An input type of fields given by their names in Python; with ``one_of`` exactly one of them is to be given."""
     namespace: dict[str, Any] = {"__annotations__": {field: given.shown for field, given in fields.items()}}
     for field, given in fields.items():
         default = {} if given.required else {"default": given.default}
         namespace[field] = strawberry.field(name=camel(field), description=given.doc, **default)
-    return strawberry.input(types.new_class(name, (), {}, lambda ns: ns.update(namespace)), name=name, description=doc)
+    made = types.new_class(name, (), {}, lambda ns: ns.update(namespace))
+    return strawberry.input(made, name=name, description=doc, one_of=one_of)
 
 
 def bounds(hint: Any) -> str:

@@ -1,10 +1,12 @@
 """Builds: each is one table of one version of a read model; one of them serves, behind a view of the model's name."""
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import Connection, sql
 
 from . import table
+from .cut import Cut
 from .model import ReadModel, fingerprint
 
 
@@ -44,13 +46,33 @@ def serving(connection: Connection[Any], *, lock: bool = False) -> dict[str, Bui
     return {build.model: build for build in map(Build._make, rows)}
 
 
-def begin(connection: Connection[Any], model: type[ReadModel]) -> Build:
+def previous(connection: Connection[Any], model: str) -> Build | None:
+    """The build that served before the one in service, where it is kept."""
+    row = connection.execute(
+        "SELECT build_id, model, version, fingerprint, position, table_name FROM books.builds"
+        " WHERE model = %s AND state = 'retired'",
+        (model,),
+    ).fetchone()
+    return Build(*row) if row else None
+
+
+def as_of(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> Build | None:
+    """The build of the model as a cut has it, where one was made by this version."""
+    row = connection.execute(
+        "SELECT build_id, model, version, fingerprint, position, table_name FROM books.builds WHERE model = %s"
+        " AND state = 'as_of' AND version = %s AND position = %s AND occurred_until IS NOT DISTINCT FROM %s",
+        (model.spec.name, model.spec.version, *cut),
+    ).fetchone()
+    return Build(*row) if row else None
+
+
+def begin(connection: Connection[Any], model: type[ReadModel], occurred_until: datetime | None = None) -> Build:
     """Register a new build of a model and make its empty table."""
     with connection.transaction():
         row = connection.execute(
-            "INSERT INTO books.builds (model, version, fingerprint, state, table_name)"
-            " VALUES (%s, %s, %s, 'building', gen_random_uuid()::text) RETURNING build_id",
-            (model.spec.name, model.spec.version, fingerprint(model)),
+            "INSERT INTO books.builds (model, version, fingerprint, state, table_name, occurred_until)"
+            " VALUES (%s, %s, %s, 'building', gen_random_uuid()::text, %s) RETURNING build_id",
+            (model.spec.name, model.spec.version, fingerprint(model), occurred_until),
         ).fetchone()
         assert row is not None
         name = f"{model.spec.name}_v{model.spec.version}_b{row[0]}"
@@ -97,16 +119,38 @@ def certificates(connection: Connection[Any]) -> dict[str, Certificate]:
 
 
 def serve(connection: Connection[Any], build: Build) -> None:
-    """Put a build in service and drop the one before it; readers see the one or the other, never neither."""
+    """Put a build in service; readers see it or the one before it, never neither.
+
+    The one before it is kept, to be put back by a rollback; what was kept until now is dropped.
+    """
     view = table.table(build.model)
+    discard(
+        connection,
+        "SELECT build_id, table_name FROM books.builds WHERE model = %s AND state = 'retired' AND build_id <> %s",
+        build.model,
+        build.id,
+    )
     connection.execute(
         "UPDATE books.builds SET state = 'retired' WHERE model = %s AND state = 'serving'", (build.model,)
     )
     connection.execute("UPDATE books.builds SET state = 'serving' WHERE build_id = %s", (build.id,))
     connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
     connection.execute(sql.SQL("CREATE VIEW {} AS SELECT * FROM {}").format(view, table.table(build.table)))
+
+
+AS_OF_MAX = 8
+"""Why: builds of the past are made for an inquiry and take as much room as the one in service."""
+
+
+def keep_as_of(connection: Connection[Any], build: Build) -> None:
+    """Keep a build as the answer for its cut; the oldest of the model are dropped where there are too many."""
+    connection.execute("UPDATE books.builds SET state = 'as_of' WHERE build_id = %s", (build.id,))
     discard(
-        connection, "SELECT build_id, table_name FROM books.builds WHERE model = %s AND state = 'retired'", build.model
+        connection,
+        "SELECT build_id, table_name FROM books.builds WHERE model = %s AND state = 'as_of'"
+        " ORDER BY build_id DESC OFFSET %s",
+        build.model,
+        AS_OF_MAX,
     )
 
 
@@ -120,9 +164,9 @@ def discard_unfinished(connection: Connection[Any], model: type[ReadModel]) -> N
         )
 
 
-def discard(connection: Connection[Any], query: str, model: str) -> None:
+def discard(connection: Connection[Any], query: str, *asked: object) -> None:
     """Drop the tables of the builds that ``query`` names, and their register lines."""
-    for build_id, name in connection.execute(query.encode(), (model,)).fetchall():
+    for build_id, name in connection.execute(query.encode(), asked).fetchall():
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.table(name)))
         connection.execute("DELETE FROM books.builds WHERE build_id = %s", (build_id,))
 

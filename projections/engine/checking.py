@@ -5,7 +5,7 @@ posting may go on meanwhile. Keys that are set aside are passed over: their rows
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,10 +13,15 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg import Connection, errors, sql
 
+from domain.event import Event
+
 from . import alarms, builds, posting, table
 from .alarms import Compared
 from .builds import Build
+from .corrections import follows_merges
+from .cut import Cut
 from .folding import steps
+from .links import Links
 from .model import ReadModel, columns
 from .quarantine import Quarantine
 from .rebuilding import Advance
@@ -74,15 +79,18 @@ def _moment(connection: Connection[Any], model: type[ReadModel], ms_max: int) ->
 
 
 def _compared(connection: Connection[Any], model: type[ReadModel], build: Build, keys: Sequence[Any]) -> list[Compared]:
-    def folded(key: Any) -> dict[str, Any] | None:
+    cut = Cut(build.position)
+    folded = refold(connection, model, keys, cut)
+
+    def plain(key: Any) -> dict[str, Any] | None:
         try:
-            return _plain(refold(connection, model, key, build.position).row)
+            return _plain(folded[key].row)
         except table.UNFIT:
             # No table could hold the row, so what should be stored is the last one that could be.
-            return _plain(refold(connection, model, key, build.position, _kept).row)
+            return _plain(refold(connection, model, [key], cut, _kept)[key].row)
 
     stored = _stored(connection, model, build, keys)
-    return [Compared(key, stored.get(key), folded(key)) for key in keys]
+    return [Compared(key, stored.get(key), plain(key)) for key in keys]
 
 
 def _stored(
@@ -133,6 +141,13 @@ def _of_an_entry(connection: Connection[Any], model: type[ReadModel], build: Bui
     if build.position == 0:
         return set()
     entries, _ = posting.read(connection, secrets.randbelow(build.position), 1)
+    return _keys(connection, model, build, entries)
+
+
+def _keys(connection: Connection[Any], model: type[ReadModel], build: Build, entries: Collection[Event]) -> set[Any]:
+    """The keys that entries count for where the build stands."""
+    if follows_merges(model):
+        entries = Links.at(connection, build.position).redirected(entries)
     return {step.key for step in steps(model, entries)}
 
 
@@ -171,7 +186,7 @@ def every(connection: Connection[Any], model: type[ReadModel], advance: Advance)
     def without_row(at: Connection[Any], build: Build) -> set[Any]:
         nonlocal read
         entries, read = posting.read(at, read, AT_ONCE_MAX)
-        keys = {step.key for step in steps(model, (entry for entry in entries if entry.position <= build.position))}
+        keys = _keys(at, model, build, [entry for entry in entries if entry.position <= build.position])
         return keys - _stored(at, model, build, keys).keys()
 
     while True:

@@ -11,8 +11,11 @@
 
 ``sql`` is static text over the read models' views, with ``%(parameter)s`` placeholders that are cast to the
 parameters' types; ``%(at)s`` is the instant the answer is for. A parameter's default is in force when it is not given.
-The answer always carries the metric's name, version and definition, the position the read models stood at, and the
-instant.
+The answer always carries the metric's name, version and definition, the read models it reads, the position they stood
+at, and the instant.
+
+Each view is called ``books.NAME``, and nothing else in the statement is called ``NAME``: as of a moment of the past,
+the rows the view had then take its place.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from psycopg import Connection, errors, sql
 from domain.rule import Rule
 
 from . import builds
+from .cut import Cut
 from .model import ReadModel
+from .sources import Head, Sources
 from .table import postgres_type, table
 
 ROWS_MAX = 10_000
@@ -40,6 +45,11 @@ BAD_PARAMETER = Rule("METRIC_BAD_PARAMETER", "{problem}", field="params")
 TOO_MANY_ROWS = Rule("METRIC_TOO_MANY_ROWS", "The answer has more than {most} rows; narrow the parameters.")
 NOT_BUILT = Rule("METRIC_NOT_BUILT", "The read model {model} is not built yet; run: daybook project")
 
+VIEW = re.compile(r"\bbooks\.(\w+)")
+"""A view in a metric's statement."""
+PART = re.compile(r"\b(\w+)\s+AS\s+(?:(?:NOT\s+)?MATERIALIZED\s+)?\(", re.IGNORECASE)
+"""The beginning of a named part of a statement."""
+
 _METRICS: dict[str, type[Metric]] = {}
 
 
@@ -49,6 +59,8 @@ class Answer(NamedTuple):
     name: str
     version: int
     definition: str
+    reads: list[str]
+    """The names of the read models it was computed from."""
     position: int
     at: datetime
     rows: list[Any]
@@ -75,11 +87,22 @@ class Metric:
         """Enter the metric into the catalogue."""
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         cls.version, cls.reads = version, reads
-        if _METRICS.setdefault(cls.name, cls) is not cls:
+        if _METRICS.get(cls.name, cls) is not cls:
             raise TypeError(f"the metric {cls.name} is declared twice")
+        _refuse_sql(cls)
+        _METRICS[cls.name] = cls
         # Here, and not in the threads that compute: msgspec 0.22 crashes where two of them meet a type at once.
         msgspec.json.Decoder(cls.Params)
         msgspec.json.Decoder(cls.Row)
+
+
+def _refuse_sql(metric: type[Metric]) -> None:
+    """Raise ``TypeError`` for a statement that reads other views than it says, or gives their names to parts of it."""
+    declared = {model.spec.name for model in metric.reads}
+    if undeclared := set(VIEW.findall(metric.sql)) - declared:
+        raise TypeError(f"{metric.__name__} reads books.{min(undeclared)} and does not say so in reads")
+    if taken := set(PART.findall(metric.sql)) & declared:
+        raise TypeError(f"{metric.__name__} calls a part of its statement {min(taken)}, as a read model is called")
 
 
 def metrics() -> Mapping[str, type[Metric]]:
@@ -110,28 +133,49 @@ def parameters(metric: type[Metric], given: Mapping[str, Any]) -> Struct:
         BAD_PARAMETER.refuse(problem=str(error))
 
 
-def compute(connection: Connection[Any], metric: type[Metric], given: Mapping[str, Any], at: datetime) -> Answer:
-    """Compute a metric at an instant, with the read models as they stand, all at one moment.
+def compute(
+    connection: Connection[Any], metric: type[Metric], given: Mapping[str, Any], at: datetime, cut: Cut | None = None
+) -> Answer:
+    """Compute a metric at an instant, with the read models as they stand, or as a cut of the ledger has them.
 
-    Refuses ``METRIC_BAD_PARAMETER``, ``METRIC_NOT_BUILT``, ``METRIC_TOO_MANY_ROWS``.
+    Everything is read at one moment. Refuses ``METRIC_BAD_PARAMETER``, ``METRIC_NOT_BUILT``, ``METRIC_TOO_MANY_ROWS``,
+    and with a cut ``AS_OF_NOT_BUILT``.
     """
-    values = msgspec.structs.asdict(parameters(metric, given))
+    values = msgspec.structs.asdict(parameters(metric, given)) | {"at": at}
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        _hold(connection, metric)
-        position = _position(connection, metric)
-        cursor = connection.execute(_typed(metric), values | {"at": at})
+        if cut is None:
+            _hold(connection, metric)
+            statement, position = _typed(metric), _position(connection, metric)
+        else:
+            head, position = _head(connection, metric, cut), cut.position
+            statement, values = f"{head.text}({_bare(_typed(metric))})", values | head.parameters
+        cursor = connection.execute(statement.encode(), values)
         names = [column.name for column in cursor.description or ()]
         found = cursor.fetchmany(ROWS_MAX + 1)
     TOO_MANY_ROWS.refuse_if(len(found) > ROWS_MAX, most=ROWS_MAX)
     rows = [msgspec.convert(dict(zip(names, row, strict=True)), metric.Row, strict=False) for row in found]
-    return Answer(metric.name, metric.version, definition(metric), position, at, rows)
+    reads = [model.spec.name for model in metric.reads]
+    return Answer(metric.name, metric.version, definition(metric), reads, position, at, rows)
 
 
-def _typed(metric: type[Metric]) -> bytes:
+def _typed(metric: type[Metric]) -> str:
     """The statement with each placeholder cast to its parameter's type, which a null alone does not tell."""
     hints = get_type_hints(metric.Params, include_extras=True) | {"at": datetime}
-    return re.sub(r"%\((\w+)\)s", lambda found: f"{found[0]}::{postgres_type(hints[found[1]])}", metric.sql).encode()
+    return re.sub(r"%\((\w+)\)s", lambda found: f"{found[0]}::{postgres_type(hints[found[1]])}", metric.sql)
+
+
+def _head(connection: Connection[Any], metric: type[Metric], cut: Cut) -> Head:
+    """What stands for the views as a cut has them."""
+    sources = Sources(connection, cut)
+    for model in metric.reads:
+        sources.add_all(model)
+    return sources.head()
+
+
+def _bare(statement: str) -> str:
+    """The statement with the views called by their bare names, as a head names what stands for them."""
+    return VIEW.sub(r"\1", statement)
 
 
 def _hold(connection: Connection[Any], metric: type[Metric]) -> None:

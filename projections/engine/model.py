@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from types import CodeType
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, dataclass_transform, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -43,29 +43,40 @@ Sealed = Annotated[
 ]
 """A sealed value as it stands in the entry; the column is named like the event's field it comes from."""
 
+LAST = "last_occurred_at"
+"""The column that tells when the last entry folded into a row happened, of models in business-time order."""
+
 _MODELS: dict[str, type[ReadModel]] = {}
 
 
-def on(*facts: type[Event], amends: str | None = None) -> Callable[[F], F]:
+def on(*facts: type[Event], amends: str | None = None, own: bool = False) -> Callable[[F], F]:
     """Fold the given events into the row of their key; ``Event`` stands for every event.
 
     ``amends`` names a field of the event that holds the key of an earlier row: that row is changed if there is one,
-    and none is made.
+    and none is made. With ``own`` only entries of the stream that is the key are folded: of a customer's, not those of
+    customers that were merged into it.
     """
 
     def declare(handler: F) -> F:
-        handler.folds = (facts, amends)  # type: ignore[attr-defined]
+        handler.folds = (facts, amends, own)  # type: ignore[attr-defined]
         return handler
 
     return declare
 
 
 class Fold(NamedTuple):
-    """One handler, the event field its row is found by, and whether it only amends a row that is there."""
+    """One handler, the event field its row is found by, and whom it is for."""
 
     handle: Callable[[Any, Any], None]
     key: str
     amends: bool
+    """Whether it only amends a row that is there."""
+    own: bool
+    """Whether it takes only entries of the stream that is the key."""
+
+    def takes(self, key: Any, entry: Event) -> bool:
+        """Whether an entry is folded into the row of a key."""
+        return bool(getattr(entry, self.key) == key) and not (self.own and entry.stream_id != key)
 
 
 class Spec(NamedTuple):
@@ -83,6 +94,10 @@ class Spec(NamedTuple):
     """Further indexes, each a tuple of columns."""
     begins: tuple[type[Event], ...]
     """The events that make a row, where not every one does; the others change a row that is there."""
+    order_by: str
+    """What entries are folded in the order of: ``position`` or ``occurred_at``."""
+    follows_merges: bool
+    """Whether the entries of a customer that was merged into another count for that one."""
 
 
 class ModelType(msgspec.StructMeta):
@@ -99,17 +114,23 @@ class ModelType(msgspec.StructMeta):
         version: int = 1,
         indexes: Sequence[tuple[str, ...]] = (),
         begins: Sequence[type[Event]] = (),
+        order_by: Literal["position", "occurred_at"] = "position",
+        follows_merges: bool = True,
     ) -> ModelType:
         """Create the model; ``by`` is the event field the key is read from, where it has another name.
 
         ``begins`` names the events that make a row, where the others only change one that is there: a case whose
-        opening was declared void is no case, whatever else was entered in it.
+        opening was declared void is no case, whatever else was entered in it. With ``order_by="occurred_at"`` folds see
+        entries in the order in which they happened, and one that comes late has its key folded anew; such a model
+        has a column ``last_occurred_at``, which is kept for it.
         """
         options: dict[str, Any] = {"kw_only": True}
         model: Any = super().__new__(mcls, name, bases, namespace, **options)
         if key:
             title = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-            model.spec = Spec(title, key, by or key, version, tuple(indexes), tuple(begins))
+            model.spec = Spec(title, key, by or key, version, tuple(indexes), tuple(begins), order_by, follows_merges)
+            if (order_by == "occurred_at") != (LAST in model.__struct_fields__):
+                raise TypeError(f"{name} must have a column {LAST} if, and only if, it is ordered by occurred_at")
             if _MODELS.setdefault(title, model) is not model:
                 raise TypeError(f"the read model {title} is declared twice")
         return model  # type: ignore[no-any-return]
@@ -134,10 +155,10 @@ def folds(model: type[ReadModel]) -> dict[type[Event], list[Fold]]:
     found: dict[type[Event], list[Fold]] = {}
     for attribute in vars(model).values():
         if declared := getattr(attribute, "folds", None):
-            facts, amends = declared
+            facts, amends, own = declared
             for fact in events().values() if facts == (Event,) else facts:
                 only_amends = amends is not None or (model.spec.begins != () and fact not in model.spec.begins)
-                found.setdefault(fact, []).append(Fold(attribute, amends or model.spec.by, only_amends))
+                found.setdefault(fact, []).append(Fold(attribute, amends or model.spec.by, only_amends, own))
     return found
 
 
@@ -169,7 +190,10 @@ def envelope_needed(model: type[ReadModel]) -> frozenset[str]:
     They are found as attribute names in the compiled methods, so a fold must not reach into the envelope through a
     function outside its class.
     """
-    keys = {fold.key for handlers in folds(model).values() for fold in handlers}
+    handlers = [fold for each in folds(model).values() for fold in each]
+    keys = {fold.key for fold in handlers} | {"stream_id" for fold in handlers if fold.own} | {model.spec.order_by}
+    if model.spec.order_by == "occurred_at":
+        keys |= {"stream_id", "stream_version"}
     methods = (method for method in vars(model).values() if inspect.isfunction(method))
     named = {name for method in methods for name in _names(method.__code__)}
     return frozenset((named | keys | {"position"}) & set(ENVELOPE))
@@ -184,11 +208,14 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def fold(model: type[ReadModel], key: Any, entries: Iterable[Event], row: ReadModel | None = None) -> ReadModel | None:
-    """Fold entries of one key, in order, into a new row or the given one; ``None`` when none of them concerns it."""
+    """Fold entries of one key, in the order given, into a new row or the given one.
+
+    Gives ``None`` when none of them concerns the key.
+    """
     handlers = folds(model)
     for entry in entries:
         for handler in handlers.get(type(entry), ()):
-            if getattr(entry, handler.key) == key and (row is not None or not handler.amends):
+            if handler.takes(key, entry) and (row is not None or not handler.amends):
                 row = row if row is not None else model(**{model.spec.key: key})
                 handler.handle(row, entry)
     return row

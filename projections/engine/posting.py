@@ -11,15 +11,20 @@ from ledger.reading import decoded_lines, line
 
 from . import builds, table
 from .builds import Build
+from .corrections import CORRECTING, follows_merges
+from .cut import Cut
 from .folding import fold_steps, steps
+from .links import MERGING, Links
 from .model import ReadModel, envelope_needed, fingerprint, models
 from .quarantine import Quarantine
-from .refolding import keys_to_refold, refold
+from .refolding import Check, keys_to_refold, refold
 
 BATCH_MAX = 5_000
 """Why: some 4 MB of entries and well under a second of work, so a projector stops and starts quickly."""
 BATCH_BYTES_MAX = 64 * 2**20
 """Why: PostgreSQL makes no text longer than a gigabyte, and a batch is held in memory several times over."""
+TELLING = (*CORRECTING, *MERGING)
+"""Events that make earlier entries count otherwise."""
 TAIL = (
     "SELECT string_agg(line, E'\\n' ORDER BY position), max(position) FROM"
     " (SELECT position, line, sum(length(line)) OVER (ORDER BY position) - length(line) AS before FROM"
@@ -37,11 +42,24 @@ def read(connection: Connection[Any], after: int, limit: int = BATCH_MAX) -> tup
     return (decoded_lines(lines.encode()), last) if lines else ([], after)
 
 
-def post(connection: Connection[Any], model: type[ReadModel], build: Build, entries: Iterable[Event], to: int) -> Build:
-    """Post to one build the entries after its position, and move it on to ``to``; in the caller's transaction."""
+def post(
+    connection: Connection[Any],
+    model: type[ReadModel],
+    build: Build,
+    entries: Iterable[Event],
+    to: int,
+    links: Links | None = None,
+) -> Build:
+    """Post to one build the entries after its position, and move it on to ``to``; in the caller's transaction.
+
+    ``links`` are those at ``to``, where the caller has them.
+    """
+    builds.advance(connection, build, to)
     fresh = [entry for entry in entries if entry.position > build.position]
-    anew = keys_to_refold(connection, model, fresh)
-    todo = list(steps(model, fresh))
+    links = Links.at(connection, to) if links is None else links
+    telling = [entry for entry in fresh if isinstance(entry, TELLING)]
+    anew = keys_to_refold(connection, model, telling, build.position, links) if telling else set()
+    todo = list(steps(model, links.redirected(fresh) if follows_merges(model) else fresh))
     if todo or anew:
         aside = Quarantine(connection, build)
         todo = [step for step in todo if step.key not in anew and not aside.holds(step.key)]
@@ -49,12 +67,27 @@ def post(connection: Connection[Any], model: type[ReadModel], build: Build, entr
         asked = {step.key for step in todo if model.spec.by != "position" or step.fold.amends}
         rows = table.select(connection, model, build.table, asked)
         fold_steps(model, rows, todo, anew)
-        keep(connection, model, build, rows, anew, to, aside, table.upsert)
-    builds.advance(connection, build, to)
+        keep(connection, model, build, rows, anew, Cut(to), aside, _put(model, build))
     return build._replace(position=to)
 
 
 Put = Callable[[Connection[Any], type[ReadModel], str, Iterable[ReadModel]], None]
+
+
+def _put(model: type[ReadModel], build: Build) -> Put:
+    """How rows are put into a build's table: those of a feed's new entries cannot be there yet, which saves looking."""
+    if model.spec.key != "position":
+        return table.upsert
+
+    def put(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:
+        known: list[ReadModel] = []
+        fresh: list[ReadModel] = []
+        for row in rows:
+            (known if row.position <= build.position else fresh).append(row)  # type: ignore[attr-defined]
+        table.upsert(connection, model, name, known)
+        table.load(connection, model, name, fresh)
+
+    return put
 
 
 def keep(
@@ -63,42 +96,40 @@ def keep(
     build: Build,
     rows: dict[Any, ReadModel],
     anew: Iterable[Any],
-    to: int,
+    cut: Cut,
     aside: Quarantine,
     put: Put,
 ) -> None:
-    """Write the rows to the build's table with ``put``, those of the keys in ``anew`` as folded anew up to ``to``.
+    """Write the rows to the build's table with ``put``, those of the keys in ``anew`` as folded anew up to the cut.
 
     A row that the table cannot hold counts as the failure of the entry that made it so, unless a later one in the
     same batch has mended it.
     """
     gone = []
 
-    def settle(key: Any, check: Callable[[ReadModel], None] = lambda _row: None) -> None:
-        row, failure = refold(connection, model, key, to, check)
-        aside.note(key, failure)
-        rows.pop(key, None)
-        if row is None:
-            gone.append(key)
-        else:
-            rows[key] = row
+    def settle(keys: Iterable[Any], check: Check | None = None) -> None:
+        for key, (row, failure) in refold(connection, model, keys, cut, check).items():
+            aside.note(key, failure)
+            rows.pop(key, None)
+            if row is None:
+                gone.append(key)
+            else:
+                rows[key] = row
 
     def check(row: ReadModel) -> None:
         table.check(connection, model, build.table, row)
 
-    for key in anew:
-        settle(key)
+    settle(anew)
     try:
         with connection.transaction():
             put(connection, model, build.table, rows.values())
     except table.UNFIT:
-        for key in [key for key, row in rows.items() if not _fits(check, row)]:
-            settle(key, check)
+        settle([key for key, row in rows.items() if not _fits(check, row)], check)
         put(connection, model, build.table, rows.values())
     table.delete(connection, model, build.table, gone)
 
 
-def _fits(check: Callable[[ReadModel], None], row: ReadModel) -> bool:
+def _fits(check: Check, row: ReadModel) -> bool:
     try:
         check(row)
     except table.UNFIT:
@@ -121,9 +152,10 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
             return 0
         after = min(build.position for build in standing.values())
         entries, last = read(connection, after, limit)
+        links = Links.at(connection, last)
         for name, build in standing.items():
             if build.position < last:
-                post(connection, models()[name], build, entries, last)
+                post(connection, models()[name], build, entries, last, links)
     return len(entries)
 
 

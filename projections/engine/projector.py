@@ -15,8 +15,8 @@ from . import builds, lease
 from .builds import Build, PostedElsewhere
 from .lease import Lease
 from .model import ReadModel, fingerprint, models
-from .posting import behind, catch_up
-from .rebuilding import Advance, rebuild
+from .posting import behind, catch_up, ours
+from .rebuilding import Advance, rebuild, roll_back
 from .watching import Watch
 
 IDLE_S = 0.05
@@ -68,12 +68,17 @@ def unseen(_: type[ReadModel]) -> Iterator[Advance]:
 def prepare(url: str, shown: Callable[[type[ReadModel]], AbstractContextManager[Advance]] = unseen) -> list[Build]:
     """Build the models that are missing or outdated, showing progress for each; gives what was built.
 
-    Refuses ``READ_MODEL_ALTERED``.
+    A build that was kept from the last time the very same definition served is put back instead. Refuses
+    ``READ_MODEL_ALTERED``.
     """
     built = []
     with connect(url, Duty.PROJECTOR) as reader, connect(url, Duty.PROJECTOR) as writer:
         refuse_altered(writer)
         for model in outdated(writer):
+            kept = builds.previous(writer, model.spec.name)
+            if kept and ours({model.spec.name: kept}) and (back := roll_back(writer, model.spec.name)):
+                built.append(back[0])
+                continue
             with shown(model) as advance:
                 built.append(rebuild(reader, writer, model, advance))
     return built

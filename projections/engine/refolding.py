@@ -1,24 +1,29 @@
-"""Refolding: one key's row anew from its entries, where folding on from the row that stands would be wrong.
+"""Refolding: some keys' rows anew from their entries, where folding on from the rows that stand would be wrong.
 
-That is so when an earlier entry was declared void, and when a fold failed. A key is refolded up to the very position
-its build moves on to, so that the rows are the same in whatever batches the entries were posted, and after a rebuild.
+That is so when an earlier entry was voided or amended, when customers were merged or a merge was undone, when an entry
+comes late in a model's order, and when a fold failed. Keys are refolded up to the very position their build moves on
+to, so that the rows are the same in whatever batches the entries were posted, and after a rebuild.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from psycopg import Connection, sql
 
-from domain.entry import Entry
-from domain.event import ENVELOPE, Event
-from ledger.reading import decoded, line
+from domain.event import Event
+from ledger.reading import decoded_lines, line
 
-from .folding import steps
-from .model import ReadModel, envelope_needed, fold, folds
+from .concerned import entered
+from .corrections import AMENDED, VOIDED, corrections_of, follows_merges, marks
+from .cut import Cut
+from .folding import Step, steps, take
+from .links import NOBODY, Links, told_in
+from .model import ReadModel, envelope_needed, folds
 
-VOIDED = "voided_position"
-"""The field by which a void names the entry it speaks of."""
+KEYS_AT_ONCE = 1_000
+"""Why: the entries of so many keys are held in memory together, usually some ten thousand."""
+AT, OF_CUSTOMERS = sql.SQL("position = ANY(%(asked)s)"), sql.SQL("customer_id = ANY(%(asked)s)")
 
 
 class Failure(NamedTuple):
@@ -35,89 +40,115 @@ class Refolded(NamedTuple):
     failure: Failure | None
 
 
+Check = Callable[[ReadModel], None]
+
+
 def refold(
-    connection: Connection[Any],
-    model: type[ReadModel],
-    key: Any,
-    to: int,
-    check: Callable[[ReadModel], None] = lambda _row: None,
-) -> Refolded:
-    """One key's row from the ledger as it stood at position ``to``, without the entries that were void by then.
+    connection: Connection[Any], model: type[ReadModel], keys: Iterable[Any], cut: Cut, check: Check | None = None
+) -> dict[Any, Refolded]:
+    """The rows of some keys from the ledger as the cut has it, by key.
 
     ``check`` may raise for a row that cannot be kept; that counts as the failure of the entry that made it so.
     """
-    rows = connection.execute(_query(model), {"key": key, "to": to})
-    entries = [decoded(text) for (text,) in rows.fetchall()]
-    row = None
-    for number, entry in enumerate(entries):
+    links = links_for(connection, model, cut)
+    found: dict[Any, Refolded] = {}
+    wanted = list(dict.fromkeys(keys))
+    for start in range(0, len(wanted), KEYS_AT_ONCE):
+        some = wanted[start : start + KEYS_AT_ONCE]
+        todo: dict[Any, list[Step]] = {key: [] for key in some}
+        for step in steps(model, entries_of(connection, model, some, cut, links), cut.occurred_until):
+            if step.key in todo:
+                todo[step.key].append(step)
+        found |= {key: _folded(model, key, of_key, check) for key, of_key in todo.items()}
+    return found
+
+
+def refold_all(
+    connection: Connection[Any], model: type[ReadModel], cut: Cut, check: Check | None = None
+) -> dict[Any, Refolded]:
+    """The rows of all keys from the ledger as the cut has it, by key; all of their entries are held in memory."""
+    entries, known = entered(connection, model, None, cut, links_for(connection, model, cut))
+    todo: dict[Any, list[Step]] = {}
+    for step in steps(model, known.applied(model, entries), cut.occurred_until):
+        todo.setdefault(step.key, []).append(step)
+    return {key: _folded(model, key, of_key, check) for key, of_key in todo.items()}
+
+
+def links_for(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> Links:
+    """The merges a model's folds are to follow at a cut."""
+    return Links.at(connection, cut.position) if follows_merges(model) else NOBODY
+
+
+def _folded(model: type[ReadModel], key: Any, todo: Sequence[Step], check: Check | None) -> Refolded:
+    rows: dict[Any, ReadModel] = {}
+    for number, step in enumerate(todo):
         try:
-            row = fold(model, key, [entry], row)
-            if row is not None:
-                check(row)
+            take(model, rows, step)
+            if check and key in rows:
+                check(rows[key])
         except Exception as error:  # noqa: BLE001  (whatever a fold raises, the key is set aside with it)
             # The failed handler may have changed half of the row, so it is made once more, without that entry.
-            return Refolded(fold(model, key, entries[:number]), Failure(entry.position, error))
-    return Refolded(row, None)
+            position, rows = step.entry.position, {}
+            for before in todo[:number]:
+                if before.entry.position != position:
+                    take(model, rows, before)
+            return Refolded(rows.get(key), Failure(position, error))
+    return Refolded(rows.get(key), None)
 
 
-def marks_voids(model: type[ReadModel]) -> bool:
-    """Whether a model keeps voided entries and marks them itself; from all others they are taken out."""
-    return any(handler.key == VOIDED for handler in folds(model).get(Entry.Voided, ()))
+def entries_of(
+    connection: Connection[Any], model: type[ReadModel], keys: Sequence[Any], cut: Cut, links: Links
+) -> Collection[Event]:
+    """The entries that concern some keys, as the model's folds see them, by position; it may be some more."""
+    entries, known = entered(connection, model, keys, cut, links)
+    return known.applied(model, entries)
 
 
-def voided_by(connection: Connection[Any], model: type[ReadModel], to: int) -> frozenset[int]:
-    """The positions of the entries that are to be left out of a model, being void at position ``to``."""
-    if marks_voids(model):
-        return frozenset()
-    query = (
-        "SELECT (data ->> 'voided_position')::bigint FROM ledger.entries WHERE type = 'Entry.Voided' AND position <= %s"
-    )
-    return frozenset(position for (position,) in connection.execute(query, (to,)))
+def keys_to_refold(
+    connection: Connection[Any], model: type[ReadModel], entries: Sequence[Event], after: int, links: Links
+) -> set[Any]:
+    """The keys whose entries up to position ``after`` count otherwise because of the given later ones."""
+    found: set[Any] = set()
+    if targets := _corrected(model, entries):
+        told = _entries(connection, model, AT, targets)
+        for position in (after, entries[-1].position):
+            known = corrections_of(connection, targets, position, links)._replace(void={})
+            found |= {step.key for step in steps(model, known.applied(model, told))}
+    if follows_merges(model) and told_in(entries):
+        found |= _moved(connection, model, Links.at(connection, after), links)
+    return found
 
 
-def keys_to_refold(connection: Connection[Any], model: type[ReadModel], entries: Iterable[Event]) -> set[Any]:
-    """The keys whose earlier entries count otherwise because of the given new ones."""
-    if marks_voids(model):
-        return set()
+def _corrected(model: type[ReadModel], entries: Iterable[Event]) -> list[int]:
+    """The positions of the entries that the given ones correct, of those that concern the model."""
     concerned = {kind.type_name for kind in folds(model)}
-    voids = (entry for entry in entries if isinstance(entry, Entry.Voided) and entry.voided_type in concerned)
-    voided = [void.voided_position for void in voids]
-    return {step.key for step in steps(model, _entries_at(connection, model, voided))} if voided else set()
+    found: list[int] = []
+    for entry in entries:
+        if entry.voids is not None and not marks(model, VOIDED) and entry.voided_type in concerned:  # type: ignore[attr-defined]
+            found.append(entry.voids)
+        if entry.amends is not None and not marks(model, AMENDED) and entry.amended_type in concerned:  # type: ignore[attr-defined]
+            found.append(entry.amends)
+    return found
 
 
-def _entries_at(connection: Connection[Any], model: type[ReadModel], positions: Sequence[int]) -> list[Event]:
-    query = sql.SQL("SELECT {} FROM ledger.entries WHERE position = ANY(%s)").format(line(envelope_needed(model)))
-    return [decoded(text) for (text,) in connection.execute(query, (positions,)).fetchall()]
+def _moved(connection: Connection[Any], model: type[ReadModel], before: Links, now: Links) -> set[Any]:
+    """The keys that entries of merged or unmerged customers counted for, and those they count for now."""
+    moved = now.moved_since(before)
+    if not moved:
+        return set()
+    if model.spec.by == "customer_id":
+        return {root for customer in moved for root in (before.root(customer), now.root(customer))}
+    told = _entries(connection, model, OF_CUSTOMERS, sorted(moved))
+    return {step.key for step in steps(model, now.redirected(told))}
 
 
-@cache
-def _query(model: type[ReadModel]) -> str:
-    """The statement for the entries of one key; what it gives too much, the fold passes over."""
-    kinds: dict[str, list[str]] = {}
-    for kind, handlers in folds(model).items():
-        for handler in handlers:
-            kinds.setdefault(handler.key, []).append(kind.type_name)
-    of_key = [
-        sql.SQL("({field} = {key} AND type = ANY({types}))").format(
-            field=sql.Identifier(field) if field in ENVELOPE else sql.SQL("data ->> {}").format(field),
-            key=sql.SQL("%(key)s" if field in ENVELOPE else "%(key)s::text"),
-            types=sorted(set(types)),
-        )
-        for field, types in sorted(kinds.items())
-    ]
-    without_voided = sql.SQL(
-        " AND NOT EXISTS (SELECT FROM ledger.entries void WHERE void.type = 'Entry.Voided'"
-        " AND void.data ->> 'voided_position' = entry.position::text AND void.position <= %(to)s)"
-    )
-    return (
-        sql.SQL(
-            "SELECT {line} FROM ledger.entries entry WHERE position <= %(to)s AND ({of_key}){without_voided}"
-            " ORDER BY position"
-        )
-        .format(
-            line=line(envelope_needed(model)),
-            of_key=sql.SQL(" OR ").join(of_key),
-            without_voided=sql.SQL("") if marks_voids(model) else without_voided,
-        )
-        .as_string()
-    )
+def _entries(
+    connection: Connection[Any], model: type[ReadModel], condition: sql.SQL, asked: Sequence[int] | Sequence[UUID]
+) -> list[Event]:
+    query = sql.SQL(
+        "SELECT string_agg(line, E'\\n' ORDER BY position) FROM (SELECT position, {line} AS line FROM ledger.entries"
+        " WHERE {condition} AND type = ANY(%(types)s)) AS found"
+    ).format(line=line(envelope_needed(model)), condition=condition)
+    params = {"asked": asked, "types": [kind.type_name for kind in folds(model)]}
+    row = connection.execute(query, params).fetchone()
+    return decoded_lines(row[0].encode()) if row and row[0] else []

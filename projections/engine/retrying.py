@@ -7,6 +7,7 @@ from psycopg import Connection
 
 from . import builds, posting, quarantine, table
 from .checking import key_of
+from .cut import Cut
 from .model import models
 from .quarantine import Aside, Quarantine
 
@@ -42,6 +43,6 @@ def _retry(connection: Connection[Any], name: str, keys: Sequence[str]) -> list[
         if build is not None:
             model, aside = models()[name], Quarantine(connection, build)
             anew = [key_of(model, key) for key in keys if aside.holds(key)]
-            posting.keep(connection, model, build, {}, anew, build.position, aside, table.upsert)
+            posting.keep(connection, model, build, {}, anew, Cut(build.position), aside, table.upsert)
         failing = {(each.model, each.key): each for each in quarantine.listed(connection)}
     return [Retried(name, key, failing.get((name, key))) for key in keys]

@@ -90,7 +90,9 @@ def test_a_replay_at_a_position_knows_no_more_than_was_known_then(api: Api, case
     assert len(earlier) == 5
     assert [step["voidedBy"] for step in earlier] == [None] * 5
     assert earlier[-1]["stateAfter"] == "IN_PROGRESS"
-    assert api.code(REPLAY, {"id": case, "at": whole[0]["position"] - 1}) == "NOT_FOUND"
+    assert api.code(REPLAY, {"id": case, "at": whole[0]["position"] - 1}) == "CASE_NOT_YET_KNOWN"
+    assert api.code(REPLAY, {"id": case, "at": 99_999}) == "AS_OF_TO_COME"
+    assert api.code(REPLAY, {"id": case, "at": 0}) == "AS_OF_BEFORE_FIRST"
 
 
 def test_there_is_no_replay_of_what_is_no_case(api: Api) -> None:

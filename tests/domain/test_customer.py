@@ -1,11 +1,13 @@
 """A customer: who they are, how to reach them, which tier they hold."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid5
 
 from domain.customer import CONTACTS_MAX, Customer
+from domain.event import NIL
 from domain.tier import TierInputs
 from domain.vocabulary import ContactKind, CustomerKind, InvalidReason, Role, Tier
-from tests.domain.specification import NOON, STREAM, Given, by, given
+from tests.domain.specification import NOON, STREAM, Given, a_customer, aggregate, by, given
 
 REGISTERED = Customer.Registered(name="王小明", country="Taiwan")
 HOME = Customer.ContactPointAdded(contact="home", kind=ContactKind.PHONE, value="+886 2 1234 5678")
@@ -154,4 +156,55 @@ def test_nothing_happens_before_the_customer_was_registered() -> None:
 
     registered().when(Customer.add_contact_point, HOME, context=earlier).then_refused(
         "OCCURRED_BEFORE_BEGINNING", field="occurredAt"
+    )
+
+
+SURVIVOR, OTHER = uuid5(NIL, "the survivor"), uuid5(NIL, "another customer")
+SUPERVISOR = by("sue", Role.SUPERVISOR)
+MERGED = Customer.Merged(survivor_id=SURVIVOR, reason="the same passport")
+UNMERGED = Customer.Unmerged(survivor_id=SURVIVOR, reason="father and son")
+
+
+def test_a_customer_is_merged_into_the_one_that_is_chosen_to_survive() -> None:
+    fact = Customer.Merged(reason="the same passport")
+
+    merged = registered().when(Customer.merge, a_customer(SURVIVOR), fact, context=SUPERVISOR)
+
+    assert merged.then(MERGED, customer_id=STREAM).merged_into == SURVIVOR
+
+
+def test_a_merge_is_undone_and_can_be_done_again() -> None:
+    undone = registered(MERGED).when(Customer.unmerge, Customer.Unmerged(reason="father and son"), context=SUPERVISOR)
+    assert undone.then(UNMERGED, customer_id=STREAM).merged_into is None
+
+    again = registered(MERGED, UNMERGED).when(Customer.merge, a_customer(OTHER), Customer.Merged(), context=SUPERVISOR)
+    assert again.then(Customer.Merged(survivor_id=OTHER), customer_id=STREAM).merged_into == OTHER
+
+
+def test_a_customer_is_not_merged_into_itself() -> None:
+    registered().when(Customer.merge, a_customer(STREAM), Customer.Merged(), context=SUPERVISOR).then_refused(
+        "CUSTOMER_MERGED_WITH_SELF", field="survivorId"
+    )
+
+
+def test_a_customer_is_merged_into_one_at_a_time() -> None:
+    registered(MERGED).when(Customer.merge, a_customer(OTHER), Customer.Merged(), context=SUPERVISOR).then_refused(
+        "CUSTOMER_ALREADY_MERGED", survivor=SURVIVOR
+    )
+
+
+def test_no_circle_comes_about() -> None:
+    """Whoever survives stands alone, so who follows it never leads back."""
+    follower = aggregate(
+        Customer, REGISTERED, Customer.Merged(survivor_id=STREAM), stream_id=SURVIVOR, customer_id=SURVIVOR
+    )
+
+    registered().when(Customer.merge, follower, Customer.Merged(), context=SUPERVISOR).then_refused(
+        "CUSTOMER_SURVIVOR_MERGED", field="survivorId", survivor=STREAM
+    )
+
+
+def test_only_a_merge_is_undone() -> None:
+    registered().when(Customer.unmerge, Customer.Unmerged(reason="x"), context=SUPERVISOR).then_refused(
+        "CUSTOMER_NOT_MERGED"
     )

@@ -310,7 +310,7 @@ def test_a_policy_is_not_voided_and_stays_in_force(ledger: Ledger) -> None:
     with pytest.raises(Refused) as refused:
         ledger.execute("void_entry", {"position": published, "reason": "x"}, acting(SUPERVISOR))
 
-    assert refused.value.code == "ENTRY_POLICY_NOT_VOIDABLE"
+    assert refused.value.code == "ENTRY_POLICY_STAYS"
     assert ledger.recorder.max_notification_id() == published
     assert ledger.in_force(ServiceTargets, datetime(2061, 1, 1, tzinfo=UTC)).acknowledge_within_s == 10
 

@@ -184,3 +184,21 @@ def test_values_print_as_they_would_in_csv() -> None:
         *("", "", "x", "7", "7.0", "1.5", "true", "100", "", '[1,"é"]', '{"a":null}'),
     ]
     assert [as_text(time) for time in times] == ["2024-01-02 03:04:05", "2024-01-02 00:00:00+00:00", "2024-01-02"]
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_row_and_not_those_after_it(importer: Importer) -> None:
+    rows = [f"{n},2024-01-01,,,tea,1,1\n" for n in range(1, 400)]
+    rows[9] = '10,2024-01-01,,,"tea,1,1\n'
+    rows[99] = '100,2024-01-01,,,"green ""tea""",1,1\n'
+    rows[199] = '200,2024-01-01,,,te"a,1,1\n'
+    rows[299] = '300,2024-01-01,,,"two\nlines",1,1\n'
+
+    summary = importer((HEADER + "".join(rows)).encode())
+
+    _, *rejected = rejects(summary)
+    assert summary.rejected_rows == len(rejected) == 1
+    assert rejected[0][0] == "11"
+    assert rejected[0][2] == '10,2024-01-01,,,"tea,1,1'
+    assert len(importer.events()) == 398
+    skus = {event.lines[0].sku for event in importer.events()}
+    assert skus == {"tea", 'green "tea"', 'te"a', "two\nlines"}

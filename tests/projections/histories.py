@@ -55,6 +55,21 @@ FIGURES = TierInputs(
 )  # fmt: skip
 
 
+AMENDABLE: dict[str, list[dict[str, Any]]] = {
+    "Customer.Registered": [{"country": "FR"}, {"reference": "R9"}],
+    "Customer.ProfileChanged": [{"country": "FR"}],
+    "Customer.ContactPointInvalidated": [{"reason": "returned"}],
+    "Touchpoint.Recorded": [{"channel": "fax", "duration_s": 7}, {"purpose": "another"}],
+    "Case.Opened": [{"kind": "request", "product": "P9"}, {"channel": "letter"}],
+    "Case.Acknowledged": [{"thanked": True}],
+    "Case.Assigned": [{"handler": "h9"}],
+    "Case.Closed": [{"basis": "no_agreement"}],
+    "Purchase.Recorded": [{"reference": "I-amended"}, {"country": "IT"}],
+    "Purchase.Returned": [{"reason": "broken"}],
+}
+"""What can be stated anew of some kinds of entries."""
+
+
 class History:
     """Entries in order of position, and the aggregates they made."""
 
@@ -130,6 +145,16 @@ class History:
             _on(customer, customer.invalidate_contact_point, c, invalid),
             _on(customer, customer.assign_tier, c, assigned),
             _on(customer, customer.override_tier, c, overridden),
+        ]
+
+    def _merge(self, n: int) -> list[Callable[[], Any]]:
+        c, one, other = self._context(n), self._pick(Customer, n), self._pick(Customer, n // 3 + 1)
+        if one is None:
+            return []
+        return [
+            _on(one, one.merge, c, other, Customer.Merged(reason="the same")),
+            _on(one, one.unmerge, c, Customer.Unmerged(reason="not the same")),
+            _on(other, other.merge, c, one, Customer.Merged()),
         ]
 
     def _touch(self, n: int) -> list[Callable[[], Any]]:
@@ -240,17 +265,24 @@ class History:
         return [publish(*each) for each in facts]
 
     def _void(self, n: int) -> list[Callable[[], Any]]:
-        if not self.events:
-            return []
+        entry, c, target = self._correcting(n)
+        return [_on(entry, entry.void, c, target, Entry.Voided(reason="entered by mistake"))]
+
+    def _amend(self, n: int) -> list[Callable[[], Any]]:
+        entry, c, target = self._correcting(n)
+        changes = AMENDABLE.get(target.type_name, [])
+        return [
+            _on(entry, entry.amend, c, target, Entry.Amended(changes=stated, reason="mistyped")) for stated in changes
+        ]
+
+    def _correcting(self, n: int) -> tuple[Entry, Context, Event]:
+        """The corrections of the history of some entry, the circumstances of one more, and that entry."""
         target = self.events[-1 - n % min(len(self.events), 15)]
-        if target.aggregate is Policy:
-            return []
         entry = Entry.unwritten(target.stream_id)
         for event in self._of(target.stream_id):
             event.mutate(entry)
         supervisor = Actor(kind=ActorKind.EMPLOYEE, id="other", role=Role.SUPERVISOR)
-        c = Context(at=BEGIN, actor=supervisor, command_id=uuid5(IDS, f"void {len(self.events)}"))
-        return [_on(entry, entry.void, c, target, Entry.Voided(reason="entered by mistake"))]
+        return entry, Context(at=BEGIN, actor=supervisor, command_id=uuid5(IDS, f"fix {len(self.events)}")), target
 
 
 def _on(aggregate: Any, method: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
@@ -273,7 +305,8 @@ THINGS = (
     "purchase",
     "policy",
     "void",
-    "void",
+    "amend",
+    "merge",
 )
 
 

@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from domain.purchase import Purchase
+from domain.rule import Refused
 from projections.engine import builds, projector
 from projections.engine.model import ReadModel, fingerprint, models, on
 from projections.sales import Sales
-from tests.projections.facts import bought, named
+from tests.projections.facts import bought, named, registered
 from tests.projections.test_posting import another_version
 from tests.projections.world import World, expected
 
@@ -46,10 +47,14 @@ def test_project_once_builds_what_is_outdated_posts_the_rest_and_ends(world: Wor
 
 
 def test_rebuild_of_one_model_leaves_the_others(world: World) -> None:
+    world.rebuild(Sales)
     world.given(bought("p1", "ann", "2026-01-01"))
     before = {name: build.id for name, build in builds.serving(world.connection).items()}
 
-    assert told("rebuild", "sales") == [{"model": "sales", "version": 1, "position": 1}]
+    [made] = told("rebuild", "sales")
+    difference = made.pop("difference")
+    assert made == {"model": "sales", "version": 1, "position": 1, "in_service": True}
+    assert (difference["rows"], difference["changed"], difference["examples"]) == (1, 0, [])
 
     after = {name: build.id for name, build in builds.serving(world.connection).items()}
     assert {name for name in after if after[name] != before[name]} == {"sales"}
@@ -148,3 +153,75 @@ def test_status_ends_with_1_when_a_model_is_further_behind_than_asked(world: Wor
 
     assert done.exit_code == code
     assert ("Not in step: audit_trail, " in done.stderr) is (code == 1)
+
+
+def test_a_dry_run_tells_what_would_differ_and_changes_nothing(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 1), bought("p2", "ann", "2026-01-02", 2))
+    serving = builds.serving(world.connection)["sales"]
+    world.admin.execute(f"UPDATE books.{serving.table} SET amount_minor = 99 WHERE position = 2")
+
+    said = " ".join(daybook("rebuild", "sales", "--dry-run").stdout.split())
+
+    assert "sales at 2: 0 rows only in the new build, 0 only in the old one, 1 changed." in said
+    assert "amount_minor differs in 1 2 amount_minor: 99 → 2" in said
+    assert "The new build serves" not in said
+    assert builds.serving(world.connection)["sales"] == serving
+    world.rebuild(Sales)
+
+
+def test_a_rebuild_by_several_processes_is_taken_back(world: World) -> None:
+    world.given(*(bought(f"p{n}", f"c{n}", "2026-01-01", n + 1) for n in range(20)))
+    before = builds.serving(world.connection)["sales"]
+
+    [made] = told("rebuild", "sales", "--processes", "2")
+    assert (made["position"], made["difference"]["rows"], made["difference"]["changed"]) == (20, 20, 0)
+    assert world.rows(Sales) == expected(Sales, world.entries())
+
+    assert told("rollback", "sales") == [{"model": "sales", "version": 1, "position": 20}]
+    assert builds.serving(world.connection)["sales"] == before
+
+
+def test_without_an_earlier_build_a_rollback_says_so(world: World) -> None:
+    done = daybook("rollback", "sales")
+
+    assert done.exit_code == 1
+    assert done.stderr == "daybook: There is no earlier build of sales; one is kept at each rebuild.\n"
+
+
+def test_a_sample_hides_what_is_sealed(world: World) -> None:
+    world.given(registered("ann", name="王小明"), registered("eve", name="Eve"))
+
+    found = told("rebuild", "customer_profile", "--sample", "5")["customer_profile"]
+    said = daybook("rebuild", "customer_profile", "--sample", "5").stdout
+
+    assert (found["customers"], found["entries"], found["entries_in_all"], found["failing"]) == (2, 2, 2, [])
+    assert [row["name"] for row in found["rows"]] == ["sealed", "sealed"]
+    assert "customer_profile: 2 customers, 2 entries, 2 rows, 0 failing; " in said
+
+
+@pytest.mark.parametrize("asked", [("--as-of", "1"), ("--occurred-until", "2026-01-01T12:00:00Z")])
+def test_a_build_of_the_past_is_made(world: World, asked: tuple[str, str]) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 1), bought("p2", "ann", "2026-01-02", 2))
+
+    [made] = told("rebuild", "sales", *asked)
+
+    assert (made["in_service"], made["difference"]) == (False, None)
+    kept = world.connection.execute("SELECT table_name FROM books.builds WHERE state = 'as_of'").fetchall()
+    assert [world.connection.execute(f"SELECT position FROM books.{name}").fetchall() for (name,) in kept] == [[(1,)]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ("9", "Position 9 is still to come, the ledger stands at position 1; ask as of a position or instant that has"),
+        ("0", "Positions begin at 1; ask as of one from 1 on, not of 0."),
+        ("yesterday", "'yesterday' is no instant; write it like 2026-06-30T00:00:00Z."),
+    ],
+)
+def test_a_past_that_never_was_is_refused(world: World, asked: str, problem: str) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 1))
+
+    refused = daybook("rebuild", "sales", "--as-of", asked).exception
+
+    assert isinstance(refused, Refused)
+    assert str(refused).startswith(problem)

@@ -30,6 +30,7 @@ def test_the_first_of_each_milestone_stands(world: World) -> None:
             case_id=C1, customer_id=named("ann"), kind=CaseKind.COMPLAINT, channel=Channel.EMAIL,
             opened_at=day("2026-01-01"), acknowledged_at=day("2026-01-02"), accepted_at=day("2026-01-04"),
             rejected_at=day("2026-01-03T12:00"), resolved_at=day("2026-01-05"), promised_at=day("2026-01-09"),
+            last_occurred_at=day("2026-01-10"),
         )
     }  # fmt: skip
 

@@ -74,7 +74,9 @@ def test_the_quarantine_holds_it_no_more_than_the_entry_does(world: World, monke
     def refuse(row: CustomerProfile, e: Customer.Registered) -> None:
         raise ValueError(f"cannot take {e}")
 
-    monkeypatch.setitem(folds(CustomerProfile), Customer.Registered, [Fold(refuse, key="customer_id", amends=False)])
+    monkeypatch.setitem(
+        folds(CustomerProfile), Customer.Registered, [Fold(refuse, key="customer_id", amends=False, own=False)]
+    )
     world.given(*planted(SCRIPTS[0]))
 
     [(_, _, position, error)] = world.quarantine()

@@ -1,21 +1,28 @@
 """Rebuilding: beside the build in service, while entries come in and readers read, and put in its place at once."""
 
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from psycopg import Connection
 
+from domain.event import Event
 from ledger import database
 from ledger.database import Duty
-from projections.engine import builds, metric, posting, projector, rebuilding, table
+from projections.engine import builds, metric, parts, posting, projector, rebuilding, table
+from projections.engine.cut import Cut
 from projections.engine.model import models
+from projections.engine.sampling import sample
 from projections.metrics.sales_totals import SalesTotals
 from projections.purchase_behaviour import PurchaseBehaviour
 from projections.sales import Sales
-from tests.projections.facts import bought, named, voided
+from tests.projections.facts import bought, day, named, voided
+from tests.projections.histories import histories
 from tests.projections.world import World, expected
 
 
@@ -32,9 +39,10 @@ def registered_builds(connection: Connection[Any]) -> set[tuple[str, str]]:
 
 
 SERVING = {(name, "serving") for name in models()}
+KEPT = {("sales", "retired")}
 
 
-def test_a_rebuild_ends_at_the_head_and_leaves_only_the_new_build(world: World) -> None:
+def test_a_rebuild_ends_at_the_head_and_keeps_the_build_before_it(world: World) -> None:
     world.given(*(bought(f"p{n}", "ann", "2026-01-01", n) for n in range(5)))
     world.enter([bought("p9", "bob", "2026-01-02", 9)])
     before = builds.serving(world.connection)["sales"]
@@ -44,9 +52,12 @@ def test_a_rebuild_ends_at_the_head_and_leaves_only_the_new_build(world: World) 
     assert build.position == 6
     assert build.id != before.id
     assert world.rows(Sales) == expected(Sales, world.entries())
-    assert registered_builds(world.admin) == SERVING
-    assert len(tables(world.admin)) == len(models())
+    assert registered_builds(world.admin) == SERVING | KEPT
+    assert builds.previous(world.connection, "sales") == before
+    world.rebuild(Sales)
+    assert registered_builds(world.admin) == SERVING | KEPT
     assert before.table not in tables(world.admin)
+    assert len(tables(world.admin)) == len(models()) + 1
 
 
 def test_an_empty_ledger_gives_an_empty_build_at_position_0(world: World) -> None:
@@ -95,7 +106,7 @@ def test_an_interrupted_rebuild_keeps_the_old_build_and_the_next_leaves_nothing_
     place = {
         "while loading": (table, "load"),
         "before the indexes": (table, "index"),
-        "before the swap": (rebuilding, "_catch_up_and_serve"),
+        "before the swap": (builds, "certify"),
         "in the swap": (builds, "discard"),
     }[moment]
     with database.connect(world.url, Duty.PROJECTOR) as reader, monkeypatch.context() as patched:
@@ -117,8 +128,8 @@ def test_an_interrupted_rebuild_keeps_the_old_build_and_the_next_leaves_nothing_
     world.rebuild(Sales)
 
     assert world.rows(Sales) == expected(Sales, world.entries())
-    assert registered_builds(world.admin) == SERVING
-    assert len(tables(world.admin)) == len(models())
+    assert registered_builds(world.admin) == SERVING | KEPT
+    assert len(tables(world.admin)) == len(models()) + 1
 
 
 def test_two_rebuilds_of_one_model_take_turns(world: World) -> None:
@@ -132,7 +143,7 @@ def test_two_rebuilds_of_one_model_take_turns(world: World) -> None:
         done = list(threads.map(rebuild, range(3)))
 
     assert done == [50, 50, 50]
-    assert registered_builds(world.admin) == SERVING
+    assert registered_builds(world.admin) == SERVING | KEPT
     assert world.rows(Sales) == expected(Sales, world.entries())
 
 
@@ -204,3 +215,148 @@ def test_a_rebuild_tells_how_far_it_has_got(world: World) -> None:
 
     assert told[-1] == (5, 5)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@settings(max_examples=10, deadline=None)
+@given(history=histories(), number=st.sampled_from([2, 3, 7]))
+def test_however_many_parts_the_rows_are_the_same(shared_world: World, history: list[Event], number: int) -> None:
+    world = shared_world
+    world.wipe()
+    world.enter(history)
+    entries = world.entries()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(parts, "ENTRIES_MAX", max(1, len(entries) // number))
+        for model in models().values():
+            world.rebuild(model)
+
+    assert world.everything() == {name: expected(model, entries) for name, model in models().items()}
+    assert world.quarantine() == set()
+
+
+def test_parts_are_folded_side_by_side_by_whatever_executor(world: World) -> None:
+    world.given(*(bought(f"p{n}", f"c{n % 9}", "2026-01-01", n + 1) for n in range(60)))
+    rows, told = world.rows(PurchaseBehaviour), []
+
+    with ThreadPoolExecutor(3) as executor:
+        hands = rebuilding.Hands(executor, 3, world.url)
+        rebuilding.rebuild(
+            world.reader, world.connection, PurchaseBehaviour, lambda done, total: told.append((done, total)), hands
+        )
+
+    assert world.rows(PurchaseBehaviour) == rows
+    assert len(told) == 3
+    assert told[-1] == (60, 60)
+
+
+def test_a_new_build_is_compared_with_the_one_in_service_where_both_stand(world: World) -> None:
+    world.given(*(bought(f"p{n}", "ann", "2026-01-01", n) for n in range(1, 5)))
+    serving = builds.serving(world.connection)["sales"]
+    world.admin.execute(f"UPDATE books.{serving.table} SET amount_minor = 99 WHERE position = 2")
+    world.admin.execute(f"DELETE FROM books.{serving.table} WHERE position = 3")
+    world.enter([bought("p9", "eve", "2026-01-02", 9)])
+
+    made = rebuilding.make(world.reader, world.connection, Sales, compared=True)
+
+    assert made.difference is not None
+    assert (made.difference.position, made.difference.rows) == (4, 4)
+    assert (made.difference.only_after, made.difference.changed) == (1, 1)
+    assert made.difference.changed_columns == {"amount_minor": 1}
+    assert ("2", {"amount_minor": (99, 2)}) in made.difference.examples
+    assert made.in_service
+    assert made.build.position == 5
+    assert world.rows(Sales) == expected(Sales, world.entries())
+
+
+def test_a_trial_changes_nothing(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 1))
+    serving = builds.serving(world.connection)
+
+    made = rebuilding.make(world.reader, world.connection, Sales, compared=True, trial=True)
+
+    assert made.difference is not None
+    assert made.difference.is_empty
+    assert not made.in_service
+    assert builds.serving(world.connection) == serving
+    assert registered_builds(world.admin) == SERVING
+
+
+def test_a_rollback_puts_the_build_before_back_and_a_second_returns(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 1))
+    before = builds.serving(world.connection)["sales"]
+    after = world.rebuild(Sales)
+    world.given(bought("p2", "ann", "2026-01-02", 2))
+
+    back, known = rebuilding.roll_back(world.connection, "sales") or (None, None)
+
+    assert back == before._replace(position=2)
+    assert known
+    assert world.rows(Sales) == expected(Sales, world.entries())
+    assert rebuilding.roll_back(world.connection, "sales") == (after._replace(position=2), True)
+
+
+def test_a_build_of_another_definition_serves_as_it_stands(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 1))
+    world.rebuild(Sales)
+    world.admin.execute("UPDATE books.builds SET fingerprint = 'another' WHERE state = 'retired'")
+    world.given(bought("p2", "ann", "2026-01-02", 2))
+
+    back, known = rebuilding.roll_back(world.connection, "sales") or (None, None)
+
+    assert back is not None
+    assert (back.position, known) == (1, False)
+    assert list(world.rows(Sales)) == [1]
+    world.rebuild(Sales)
+
+
+def test_without_an_earlier_build_nothing_is_rolled_back(world: World) -> None:
+    assert rebuilding.roll_back(world.connection, "sales") is None
+
+
+def test_a_kept_build_of_the_very_definition_serves_again_without_being_built(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 1))
+    kept = builds.serving(world.connection)["sales"]
+    world.rebuild(Sales)
+    world.admin.execute("UPDATE books.builds SET version = 99 WHERE state = 'serving' AND model = 'sales'")
+
+    built = projector.prepare(world.url)
+
+    assert [build.id for build in built] == [kept.id]
+
+
+@pytest.mark.parametrize("until", [None, day("2026-01-03")])
+def test_a_build_of_the_past_is_kept_beside_the_one_in_service(world: World, until: datetime | None) -> None:
+    world.given(*(bought(f"p{n}", "ann", f"2026-01-0{n}", n) for n in range(1, 6)))
+    serving, cut = builds.serving(world.connection), Cut(4, until)
+
+    build = rebuilding.make_as_of(world.reader, world.connection, Sales, cut)
+
+    assert builds.as_of(world.connection, Sales, cut) == build
+    found = world.connection.execute(f"SELECT position FROM books.{build.table} ORDER BY 1").fetchall()
+    assert [position for (position,) in found] == list(expected(Sales, world.entries()[:4], until))
+    assert builds.serving(world.connection) == serving
+    again = rebuilding.make_as_of(world.reader, world.connection, Sales, cut)
+    assert builds.as_of(world.connection, Sales, cut) == again
+    assert build.table not in tables(world.admin)
+
+
+def test_so_many_builds_of_the_past_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builds, "AS_OF_MAX", 2)
+    world.given(*(bought(f"p{n}", "ann", f"2026-01-0{n}", n) for n in range(1, 5)))
+
+    for position in (1, 2, 3):
+        rebuilding.make_as_of(world.reader, world.connection, Sales, Cut(position))
+
+    kept = [builds.as_of(world.connection, Sales, Cut(position)) is not None for position in (1, 2, 3)]
+    assert kept == [False, True, True]
+
+
+def test_a_sample_shows_the_rows_of_some_customers_and_writes_nothing(world: World) -> None:
+    world.given(*(bought(f"p{n}", f"c{n % 4}", "2026-01-01", n + 1) for n in range(40)))
+
+    found = sample(world.connection, PurchaseBehaviour, 2, random.Random(1))
+
+    rows = world.rows(PurchaseBehaviour)
+    assert (found.customers, len(found.rows), found.entries, found.entries_in_all) == (2, 2, 20, 40)
+    assert all(rows[row.customer_id] == row for row in found.rows)
+    assert found.failing == []
+    assert registered_builds(world.admin) == SERVING

@@ -13,7 +13,7 @@ from domain.purchase import Purchase
 from ledger.sources.simulation import World as Imagined
 from ledger.sources.simulation import house_rules, imagine, silent
 from projections.engine.model import models
-from projections.metrics.retention_by_handling import Handling
+from projections.metrics.retention_by_handling import Handling, RetentionByHandling
 from tests.projections.metrics.test_retention_by_handling import wilson
 from tests.projections.world import World, expected
 
@@ -60,6 +60,37 @@ def test_the_rates_of_retention_are_those_the_world_was_made_with(world: World, 
         low, high = wilson(row.customers, row.kept, z=Z_999)
         assert low < truth[row.handling] < high, row
         assert high - low < 0.3
+
+
+SEEDS = range(1, 11)
+MISSES_MAX = 6
+"""Why: of thirty intervals of 95 %, more than six miss once in a thousand times."""
+
+
+def test_ten_worlds_give_their_rates_back_within_the_intervals_of_the_metric(world: World) -> None:
+    missed = []
+    for seed in SEEDS:
+        world.wipe()
+        simulation.simulate(
+            world.importer, world.vault, Imagined(until=UNTIL, customers=500, seed=seed, **QUIET), silent
+        )
+        for model in RetentionByHandling.reads:
+            world.rebuild(model)
+        truth = {
+            Handling.UNACKNOWLEDGED: 0.10,
+            Handling.REGISTERED: 0.20,
+            Handling.SETTLED: 0.54,
+        }
+
+        rows = {row.handling: row for row in world.compute("retention_by_handling", UNTIL, window_days=180)}
+
+        for handling, rate in truth.items():
+            row = rows[handling]
+            low, high = wilson(row.customers, row.kept, z=Z_999)
+            assert low < rate < high, (seed, row)
+            if not row.low <= rate <= row.high:
+                missed.append((seed, row))
+    assert len(missed) <= MISSES_MAX, missed
 
 
 def test_every_book_of_a_lifelike_world_is_the_fold_of_its_entries_live_and_rebuilt(world: World) -> None:

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,10 +20,10 @@ def opened(name: str, plain: IO[bytes], done: Callable[[], int], encoding: str, 
     codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     text = io.TextIOWrapper(plain, codec, errors="surrogateescape", newline="")
     try:
-        held: list[str] = []
-        reader = csv.reader(_lines(text, held), delimiter=delimiter, strict=True)
-        header = _header(name, reader, encoding)
-        yield RowFile(header, headed=True, rows=_rows(name, reader, len(header), held), done=done)
+        lines = _Lines(text)
+        parsed = partial(csv.reader, lines, delimiter=delimiter, strict=True)
+        header = _header(name, parsed(), encoding)
+        yield RowFile(header, headed=True, rows=_rows(name, lines, parsed, len(header)), done=done)
     finally:
         # The file below belongs to the caller, who closes it.
         text.detach()
@@ -44,27 +45,63 @@ def _header(name: str, reader: Iterator[list[str]], encoding: str) -> list[str]:
     return header
 
 
-def _lines(text: io.TextIOWrapper, held: list[str]) -> Iterator[str]:
-    """The lines of a text, each also put into ``held``."""
-    for line in iter(partial(text.readline, LINE_MAX), ""):
-        held.append(line)
-        yield line
+class _Lines:
+    """The lines of a text, of which those that were read into a row that failed can be read once more."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._again: deque[str] = deque()
+        self.number = 0
+        """How many lines were read."""
+        self.held: list[str] = []
+        """The lines read since :meth:`begin`."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else self._text.readline(LINE_MAX)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self.held.append(line)
+        return line
+
+    def begin(self) -> int:
+        """Begin a row; gives the number of its first line."""
+        self.held = []
+        return self.number + 1
+
+    def give_back(self) -> str:
+        """Have all held lines but the first one read again; gives the first."""
+        first, *others = self.held
+        self._again.extendleft(reversed(others))
+        self.number -= len(others)
+        return first
 
 
-def _rows(name: str, reader: Iterator[list[str]], width: int, held: list[str]) -> Iterator[Row | Unreadable]:
+def _rows(
+    name: str, lines: _Lines, parsed: Callable[[], Iterator[list[str]]], width: int
+) -> Iterator[Row | Unreadable]:
     with damage_told(name):
+        reader = parsed()
         while True:
-            line = reader.line_num + 1  # type: ignore[attr-defined]
-            held.clear()
+            line = lines.begin()
             try:
                 values = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Unreadable(line, f"not well-formed CSV: {error}", "".join(held))
-                continue
-            if len(values) == width:
-                yield Row(line, values)
-            elif values:
+                values, reason = [], f"not well-formed CSV: {error}"
+            else:
                 reason = f"{len(values)} values where the header has {width}"
-                yield Unreadable(line, reason, "".join(held).rstrip("\r\n"))
+                if len(values) == width:
+                    yield Row(line, values)
+                    continue
+                if not values:
+                    continue
+            # A quote that was opened by mistake draws the lines after it into its row: they are rows of their own.
+            several = len(lines.held) > 1
+            first = lines.give_back()
+            reader = parsed()
+            yield Unreadable(line, f"{reason}; it opens a quote" if several else reason, first.rstrip("\r\n"))

@@ -1,0 +1,105 @@
+"""Comparing two builds of a model row by row: what a new definition changes, before it is put in service."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from psycopg import Connection, sql
+
+from domain.event import marked
+
+from . import table
+from .builds import Build
+from .model import ReadModel, columns
+
+EXAMPLES_MAX = 5
+"""Why: enough to see what kind of difference it is; who wants them all asks both tables."""
+
+
+class Example(NamedTuple):
+    """One row that differs: its key, and its differing columns as they are before and after."""
+
+    key: str
+    columns: Mapping[str, tuple[Any, Any]]
+    """Nothing where the row is in one build only; a sealed value is not shown."""
+
+
+class Difference(NamedTuple):
+    """What differs between the build in service and a new one, where both stand at the same position."""
+
+    position: int
+    rows: int
+    """How many rows the new build has."""
+    only_before: int
+    only_after: int
+    changed: int
+    changed_columns: Mapping[str, int]
+    """In how many rows each column differs."""
+    columns_added: Sequence[str]
+    columns_removed: Sequence[str]
+    examples: Sequence[Example]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether both builds have the same rows and columns."""
+        return not (self.only_before or self.only_after or self.changed or self.columns_added or self.columns_removed)
+
+
+DIFFERING = """
+    CREATE TEMPORARY TABLE differing ON COMMIT DROP AS
+    SELECT key, before, after
+      FROM (SELECT b.{key}::text AS key, to_jsonb(b) AS before FROM (SELECT {common} FROM {before}) b) old
+      FULL JOIN
+           (SELECT a.{key}::text AS key, to_jsonb(a) AS after FROM (SELECT {common} FROM {after}) a) new USING (key)
+     WHERE before IS DISTINCT FROM after"""
+COUNTED = """
+    SELECT count(*) FILTER (WHERE after IS NULL), count(*) FILTER (WHERE before IS NULL),
+           count(*) FILTER (WHERE before IS NOT NULL AND after IS NOT NULL)
+      FROM differing"""
+BY_COLUMN = """
+    SELECT a.key, count(*) FROM differing, jsonb_each(after) a
+     WHERE before IS NOT NULL AND a.value IS DISTINCT FROM before -> a.key
+     GROUP BY a.key ORDER BY count(*) DESC, a.key"""
+EXAMPLES = """
+    SELECT key, before, after
+      FROM (SELECT *, row_number() OVER (PARTITION BY before IS NULL, after IS NULL ORDER BY key) AS n FROM differing) d
+     WHERE n <= %s ORDER BY before IS NULL, after IS NULL, key"""
+
+
+def compare(connection: Connection[Any], model: type[ReadModel], before: Build, after: Build) -> Difference:
+    """What differs between two builds of a model that stand at the same position; in the caller's transaction."""
+    had, has = _columns(connection, before), _columns(connection, after)
+    common = [column for column in has if column in had]
+    connection.execute(
+        sql.SQL(DIFFERING).format(
+            key=sql.Identifier(model.spec.key),
+            common=sql.SQL(", ").join(map(sql.Identifier, common)),
+            before=table.table(before.table),
+            after=table.table(after.table),
+        )
+    )
+    counts = connection.execute(COUNTED).fetchone()
+    rows = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table.table(after.table))).fetchone()
+    assert counts is not None
+    assert rows is not None
+    gone, new, changed = counts
+    by_column = dict(connection.execute(BY_COLUMN).fetchall())
+    examples = [_example(model, *row) for row in connection.execute(EXAMPLES, (EXAMPLES_MAX,))]
+    added, removed = [each for each in has if each not in had], [each for each in had if each not in has]
+    return Difference(after.position, rows[0], gone, new, changed, by_column, added, removed, examples)
+
+
+def _columns(connection: Connection[Any], build: Build) -> list[str]:
+    query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
+    return [name for (name,) in connection.execute(query, (table.table(build.table).as_string(),))]
+
+
+def _example(model: type[ReadModel], key: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Example:
+    if before is None or after is None:
+        return Example(key, {})
+    differing = [column for column in after if after[column] != before[column]]
+    return Example(key, {column: _shown(model, column, before[column], after[column]) for column in differing})
+
+
+def _shown(model: type[ReadModel], column: str, before: Any, after: Any) -> tuple[Any, Any]:
+    hint = columns(model).get(column)
+    return ("sealed", "sealed, otherwise") if hint is not None and marked(hint, "sealed") else (before, after)

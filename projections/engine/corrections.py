@@ -1,0 +1,116 @@
+"""Corrections: what later entries say of earlier ones, and how a fold sees the entries because of it.
+
+A voided entry is left out and an amended one is taken as amended; entries of a merged customer count for the
+survivor. A model may see more than that: one that marks voided or amended entries itself is given them as they were
+entered, and one that declares ``follows_merges=False`` is given the customers as they were entered.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from psycopg import Connection
+
+from domain.entry import Entry
+from domain.event import Event
+
+from .links import Links
+from .model import ReadModel, envelope_needed, folds
+
+VOIDED, AMENDED = "voided_position", "amended_position"
+"""The fields by which a correction names the entry it speaks of."""
+CORRECTING = (Entry.Voided, Entry.Amended)
+
+OF_ALL = """
+    SELECT position, type, coalesce(data ->> 'voided_position', data ->> 'amended_position')::bigint,
+           data -> 'changes'
+      FROM ledger.entries WHERE type IN ('Entry.Voided', 'Entry.Amended') AND position <= %(to)s ORDER BY position"""
+OF_SOME = """
+    SELECT position, type, (data ->> 'voided_position')::bigint AS target, NULL AS changes FROM ledger.entries
+     WHERE type = 'Entry.Voided' AND data ->> 'voided_position' = ANY(%(targets)s::text[]) AND position <= %(to)s
+     UNION ALL
+    SELECT position, type, (data ->> 'amended_position')::bigint, data -> 'changes' FROM ledger.entries
+     WHERE type = 'Entry.Amended' AND data ->> 'amended_position' = ANY(%(targets)s::text[]) AND position <= %(to)s
+     ORDER BY position"""
+
+Changes = Mapping[int, Mapping[str, Any]]
+
+
+class Corrections(NamedTuple):
+    """The corrections and merges told of by a position, of all entries or of those they were asked for."""
+
+    void: Mapping[int, int]
+    """The positions of the entries that were declared void, each with that of the entry that did."""
+    changes: Changes
+    """The fields stated anew, by the position of the entry they belong to."""
+    amended: Mapping[int, int]
+    """The positions of the entries with fields stated anew, each with that of the last entry that did."""
+    links: Links
+
+    def applied(self, model: type[ReadModel], entries: Collection[Event]) -> Collection[Event]:
+        """The entries as the model's folds see them.
+
+        Raises ``msgspec.ValidationError`` where an amendment does not fit the event as it is declared today.
+        """
+        if self.void and not marks(model, VOIDED):
+            entries = [entry for entry in entries if entry.position not in self.void]
+        if self.changes and not marks(model, AMENDED):
+            entries = [
+                entry.amended(self.changes[entry.position]) if entry.position in self.changes else entry
+                for entry in entries
+            ]
+        return self.links.redirected(entries) if follows_merges(model) else entries
+
+
+def corrections(connection: Connection[Any], to: int) -> Corrections:
+    """All corrections and merges told of by a position."""
+    return _taken(connection.execute(OF_ALL, {"to": to}).fetchall(), Links.at(connection, to))
+
+
+def corrections_of(connection: Connection[Any], targets: Sequence[int], to: int, links: Links) -> Corrections:
+    """The corrections of the entries at some positions, told of by position ``to``."""
+    if not targets:
+        return _taken((), links)
+    return _taken(connection.execute(OF_SOME, {"targets": list(targets), "to": to}).fetchall(), links)
+
+
+def corrections_in(entries: Iterable[Event], links: Links) -> Corrections:
+    """The corrections that stand among some entries, given by position."""
+    told = (entry for entry in entries if isinstance(entry, CORRECTING))
+    return _taken(
+        (
+            (entry.position, entry.type_name, entry.voided_position, {})
+            if isinstance(entry, Entry.Voided)
+            else (entry.position, entry.type_name, entry.amended_position, entry.changes)
+            for entry in told
+        ),
+        links,
+    )
+
+
+Row = tuple[int, str, int, Mapping[str, Any] | None]
+
+
+def _taken(rows: Iterable[Row], links: Links) -> Corrections:
+    void: dict[int, int] = {}
+    changes: dict[int, dict[str, Any]] = {}
+    amended: dict[int, int] = {}
+    for position, kind, target, changed in rows:
+        if kind == Entry.Voided.type_name:
+            void[target] = position
+        else:
+            changes.setdefault(target, {}).update(changed or {})
+            amended[target] = position
+    return Corrections(void, changes, amended, links)
+
+
+@cache
+def marks(model: type[ReadModel], field: str) -> bool:
+    """Whether a model keeps corrected entries as they were entered, and marks them itself."""
+    return any(fold.key == field for kind in CORRECTING for fold in folds(model).get(kind, ()))
+
+
+@cache
+def follows_merges(model: type[ReadModel]) -> bool:
+    """Whether the entries of a merged customer are the survivor's for a model."""
+    return model.spec.follows_merges and "customer_id" in envelope_needed(model)

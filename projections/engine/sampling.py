@@ -1,0 +1,95 @@
+"""Sampling: a definition tried on some customers before the whole ledger is folded by it."""
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection, sql
+
+from ledger.reading import copy_lines, decoded_lines, line
+
+from .corrections import corrections
+from .cut import Cut
+from .folding import steps
+from .model import ReadModel, envelope_needed, folds
+from .rebuilding import entries_concerned
+from .refolding import refold
+
+SAMPLE_MAX = 10_000
+"""Why: beyond so many customers the rebuild itself is soon done."""
+TRIES = 4
+"""Why: entries are drawn to find customers, and several may be of one, or of nobody."""
+
+DRAWN = "SELECT DISTINCT customer_id FROM ledger.entries WHERE position = ANY(%s) AND customer_id IS NOT NULL LIMIT %s"
+
+
+class Sample(NamedTuple):
+    """The rows that some customers would have, and what they tell of a whole rebuild."""
+
+    customers: int
+    rows: Sequence[ReadModel]
+    failing: Sequence[tuple[Any, int, str]]
+    """Keys whose fold failed, with the position of the entry and the error."""
+    entries: int
+    """How many entries of those customers were folded."""
+    seconds: float
+    entries_in_all: int
+    """How many entries a rebuild folds."""
+
+    @property
+    def rate(self) -> float:
+        """How many entries were folded a second, each key by itself."""
+        return self.entries / self.seconds
+
+    @property
+    def seconds_in_all(self) -> float:
+        """How long a rebuild takes at most: it reads the ledger in one go, which is faster than key by key."""
+        return self.entries_in_all / self.rate if self.entries else 0.0
+
+
+def sample(connection: Connection[Any], model: type[ReadModel], customers: int, chance: random.Random) -> Sample:
+    """Fold what concerns some customers drawn by chance; nothing is written."""
+    row = connection.execute("SELECT position FROM ledger.head").fetchone()
+    assert row is not None
+    cut = Cut(row[0])
+    drawn = _drawn(connection, cut, customers, chance)
+    began = time.perf_counter()
+    keys, entries = _concerned(connection, model, drawn, cut)
+    found = refold(connection, model, keys, cut)
+    seconds = time.perf_counter() - began
+    rows = [each.row for each in found.values() if each.row is not None and each.failure is None]
+    failing = [
+        (key, each.failure.position, f"{type(each.failure.error).__name__}: {each.failure.error}")
+        for key, each in found.items()
+        if each.failure
+    ]
+    return Sample(len(drawn), rows, failing, entries, seconds, entries_concerned(connection, model, cut))
+
+
+def _drawn(connection: Connection[Any], cut: Cut, customers: int, chance: random.Random) -> list[UUID]:
+    tries = min(cut.position, TRIES * customers)
+    positions = chance.sample(range(1, cut.position + 1), tries) if cut.position else []
+    return [customer for (customer,) in connection.execute(DRAWN, (positions, customers))]
+
+
+def _concerned(
+    connection: Connection[Any], model: type[ReadModel], customers: Sequence[UUID], cut: Cut
+) -> tuple[set[Any], int]:
+    """The keys that entries of the customers count for, and how many such entries there are."""
+    query = sql.SQL(
+        "SELECT {line} FROM ledger.entries WHERE customer_id = ANY({customers}) AND position <= {to}"
+        " AND type = ANY({types}) ORDER BY position"
+    ).format(
+        line=line(envelope_needed(model)),
+        customers=list(customers),
+        to=cut.position,
+        types=[kind.type_name for kind in folds(model)],
+    )
+    known, keys, count = corrections(connection, cut.position), set[Any](), 0
+    for lines in copy_lines(connection, query):
+        entries = decoded_lines(lines)
+        keys |= {step.key for step in steps(model, known.applied(model, entries))}
+        count += len(entries)
+    return keys, count

@@ -1,0 +1,210 @@
+"""Sources: what a statement reads in place of the read models' views when it asks about the past.
+
+A statement names each read model without its schema, and gets a head that says where its rows come from: rows that
+were just folded, or the table of an as-of build. The statement itself is the same one that reads the views.
+"""
+
+from collections.abc import Collection, Iterable
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+from psycopg import Connection, errors, sql
+
+from domain.rule import Rule
+
+from .concerned import counted, hanging
+from .corrections import CORRECTING
+from .cut import Cut
+from .links import MERGING, Links
+from .model import ReadModel, columns, folds
+from .refolding import Refolded, links_for, refold, refold_all
+from .table import UNFIT, encode, postgres_type, table
+
+ON_DEMAND_MAX = 20_000
+"""Why: so many entries are read and folded in about half a second; more are better folded once, and kept."""
+PASSED_MAX = 500_000
+"""Why: reading past so many entries, on the way to those that concern a model, takes a tenth of a second."""
+
+NOT_BUILT = Rule(
+    "AS_OF_NOT_BUILT",
+    "This would fold more than {most} entries while you wait; have {model} built as of then, once, and ask again:"
+    " daybook rebuild {model} --as-of {position}{until}",
+    field="asOf",
+)
+
+BUILDS = """
+    SELECT table_name, position FROM books.builds
+     WHERE model = %(model)s AND version = %(version)s AND state = 'as_of' AND position <= %(position)s
+       AND occurred_until IS NOT DISTINCT FROM %(until)s
+     ORDER BY position DESC LIMIT 1"""
+TOLD_SINCE = """
+    SELECT EXISTS (
+        SELECT FROM ledger.entries WHERE position > %(since)s AND position <= %(position)s
+           AND (type = ANY(%(types)s) AND occurred_at <= coalesce(%(until)s, 'infinity')
+                OR type = ANY(%(correcting)s)
+                   AND coalesce(data ->> 'voided_type', data ->> 'amended_type') = ANY(%(types)s)
+                OR type = ANY(%(merging)s)))"""
+
+
+class Head(NamedTuple):
+    """What is put before a statement, and its parameters, whose names no other parameter can have."""
+
+    text: str
+    parameters: dict[str, Any]
+
+
+class Sources:
+    """Gathers, for one statement, the rows of read models as a cut has them; in a transaction of the caller's.
+
+    Some rows of a model may be more than are asked for, so the statement has to choose among them as it would among
+    all. Every way to add rows refuses ``AS_OF_NOT_BUILT`` where it takes too much, and there is no build to read.
+    """
+
+    def __init__(self, connection: Connection[Any], cut: Cut) -> None:
+        """Gather through ``connection``; at most ``ON_DEMAND_MAX`` entries are folded in all."""
+        self._connection, self._cut = connection, cut
+        self._left = ON_DEMAND_MAX
+        self._folded: dict[type[ReadModel], dict[Any, Refolded]] = {}
+        self._whole: set[type[ReadModel]] = set()
+        self._built: dict[type[ReadModel], str] = {}
+
+    def add_all(self, model: type[ReadModel]) -> None:
+        """Add every row of a model."""
+        if self._has_all(model):
+            return
+        if self._cut.position > PASSED_MAX or not self._afford(model, None, self._links(model)):
+            self._built[model] = self._build(model)
+        else:
+            self._folded[model] = refold_all(self._connection, model, self._cut)
+            self._whole.add(model)
+
+    def add(self, model: type[ReadModel], column: str, values: Collection[Any]) -> None:
+        """Add the rows that have one of the values in a column: the key, or one of ``HUBS``."""
+        known = self._folded.setdefault(model, {})
+        if self._has_all(model) or not values:
+            return
+        links, keys = self._links(model), values
+        if column != model.spec.key:
+            found = hanging(self._connection, model, column, values, self._cut, links, self._left + 1)
+            if found.entries > self._left:
+                self._built[model] = self._build(model)
+                return
+            keys = found.keys
+        fresh = [key for key in keys if key not in known]
+        if not self._afford(model, fresh, links):
+            self._built[model] = self._build(model)
+            return
+        known |= refold(self._connection, model, fresh, self._cut)
+
+    def values(self, model: type[ReadModel], column: str, among: Collection[Any], wanted: str) -> list[Any]:
+        """What stands in a wanted column of the rows that have one of some values in another."""
+        if model in self._built:
+            query = sql.SQL("SELECT DISTINCT {w} FROM {t} WHERE {c} = ANY(%s) AND {w} IS NOT NULL").format(
+                w=sql.Identifier(wanted), t=table(self._built[model]), c=sql.Identifier(column)
+            )
+            return [value for (value,) in self._connection.execute(query, (list(among),))]
+        rows = (row for row in self._rows(model) if getattr(row, column) in among)
+        return list({value for row in rows if (value := getattr(row, wanted)) is not None})
+
+    def head(self) -> Head:
+        """The head of the statement."""
+        parts = [
+            sql.SQL("{} AS NOT MATERIALIZED (SELECT * FROM {})").format(_name(model), table(name))
+            for model, name in self._built.items()
+        ]
+        parameters: dict[str, Any] = {}
+        for model in self._folded.keys() - self._built.keys():
+            given = f"books.{model.spec.name}"
+            # Read once, however often the statement asks for it.
+            parts.append(sql.SQL("{} AS MATERIALIZED ({})").format(_name(model), _records(model, given)))
+            parameters[given] = self._text(model)
+        return Head(sql.SQL("WITH {} ").format(sql.SQL(", ").join(parts)).as_string(), parameters)
+
+    def _has_all(self, model: type[ReadModel]) -> bool:
+        return model in self._built or model in self._whole
+
+    def _links(self, model: type[ReadModel]) -> Links:
+        return links_for(self._connection, model, self._cut)
+
+    def _afford(self, model: type[ReadModel], keys: Collection[Any] | None, links: Links) -> bool:
+        """Whether the entries of some keys, or of all, may still be folded; they are taken from what is left."""
+        many = counted(self._connection, model, keys, self._cut, links, self._left + 1)
+        if many > self._left:
+            return False
+        self._left -= many
+        return True
+
+    def _text(self, model: type[ReadModel]) -> str:
+        """The rows folded of a model, as JSON that is sure to be read; a row that is not counts as a failed fold."""
+        try:
+            return self._checked(model, self._rows(model))
+        except UNFIT:
+            self._folded[model] = refold(self._connection, model, self._folded[model], self._cut, self._check)
+            return self._checked(model, self._rows(model))
+
+    def _rows(self, model: type[ReadModel]) -> list[ReadModel]:
+        return [row for row, _ in self._folded[model].values() if row is not None]
+
+    def _check(self, row: ReadModel) -> None:
+        self._checked(type(row), [row])
+
+    def _checked(self, model: type[ReadModel], rows: Iterable[ReadModel]) -> str:
+        text = b"[" + b",".join(map(encode, rows)) + b"]"
+        _decoder(model).decode(text)
+        with self._connection.transaction():
+            self._connection.execute(_records(model, "given"), {"given": text.decode()})
+        return text.decode()
+
+    def _build(self, model: type[ReadModel]) -> str:
+        """The table of a build that holds the very rows the cut asks for."""
+        position, until = self._cut
+        params = {"model": model.spec.name, "version": model.spec.version, "position": position, "until": until}
+        found = self._connection.execute(BUILDS, params).fetchone()
+        if found and self._holds(model, found[1]):
+            try:
+                self._connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table(found[0])))
+                return str(found[0])
+            except errors.UndefinedTable:
+                # It was dropped a moment ago.
+                pass
+        told = f" --occurred-until {until.isoformat()}" if until else ""
+        return NOT_BUILT.refuse(most=ON_DEMAND_MAX, model=model.spec.name, position=position, until=told)
+
+    def _holds(self, model: type[ReadModel], since: int) -> bool:
+        """Whether nothing was told between a position and the cut's that the model's rows would show."""
+        position, until = self._cut
+        if position - since > PASSED_MAX:
+            return False
+        row = self._connection.execute(
+            TOLD_SINCE,
+            {
+                "since": since,
+                "position": position,
+                "until": until,
+                "types": [kind.type_name for kind in folds(model)],
+                "correcting": [kind.type_name for kind in CORRECTING],
+                "merging": [kind.type_name for kind in MERGING],
+            },
+        ).fetchone()
+        return row is not None and not row[0]
+
+
+def _name(model: type[ReadModel]) -> sql.Identifier:
+    return sql.Identifier(model.spec.name)
+
+
+def _records(model: type[ReadModel], parameter: str) -> sql.Composed:
+    """The rows of a model, given as a JSON parameter."""
+    shown = (
+        sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(postgres_type(hint)))
+        for column, hint in columns(model).items()
+    )
+    return sql.SQL("SELECT * FROM json_to_recordset({}::json) AS row ({})").format(
+        sql.Placeholder(parameter), sql.SQL(", ").join(shown)
+    )
+
+
+@cache
+def _decoder(model: type[ReadModel]) -> msgspec.json.Decoder[list[ReadModel]]:
+    return msgspec.json.Decoder(list[model])  # type: ignore[valid-type]
