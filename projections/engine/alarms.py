@@ -9,6 +9,8 @@ from psycopg import Connection
 
 from .builds import Build
 
+KEPT_MAX = 1_000
+"""Why: a read model with more is wrong as a whole and built anew; all of them are looked through every few seconds."""
 ALARMS = """
     SELECT b.model, a.key, a.position,
            ARRAY(SELECT c FROM jsonb_object_keys(coalesce(a.stored, a.folded)) AS c
@@ -53,7 +55,10 @@ def differing(compared: Compared) -> list[str]:
 
 
 def enter(connection: Connection[Any], build: Build, compared: Sequence[Compared]) -> list[Compared]:
-    """Enter what differs in the alarms and take out what is equal again; gives what was not known before."""
+    """Enter what differs in the alarms and take out what is equal again; gives what was entered anew.
+
+    Where a build has ``KEPT_MAX`` alarms, no more are entered.
+    """
     equal = [str(each.key) for each in compared if each.stored == each.folded]
     connection.execute("DELETE FROM books.alarms WHERE build_id = %s AND key = ANY(%s)", (build.id, equal))
     return [each for each in compared if each.stored != each.folded and _raise(connection, build, each)]
@@ -67,6 +72,7 @@ def _raise(connection: Connection[Any], build: Build, compared: Compared) -> boo
         "position": build.position,
         "stored": _json(compared.stored),
         "folded": _json(compared.folded),
+        "most": KEPT_MAX,
     }
     known = connection.execute(
         "UPDATE books.alarms SET position = %(position)s, stored = %(stored)s::jsonb, folded = %(folded)s::jsonb"
@@ -79,7 +85,8 @@ def _raise(connection: Connection[Any], build: Build, compared: Compared) -> boo
     entered = connection.execute(
         "INSERT INTO books.alarms (build_id, key, position, stored, folded)"
         " SELECT build_id, %(key)s, %(position)s, %(stored)s::jsonb, %(folded)s::jsonb FROM books.builds"
-        " WHERE build_id = %(build)s FOR KEY SHARE ON CONFLICT DO NOTHING",
+        " WHERE build_id = %(build)s AND (SELECT count(*) FROM books.alarms WHERE build_id = %(build)s) < %(most)s"
+        " FOR KEY SHARE ON CONFLICT DO NOTHING",
         told,
     )
     return entered.rowcount == 1

@@ -36,6 +36,10 @@ KEEP = """
            until = clock_timestamp() + make_interval(secs => %(lasts)s)
       FROM ours WHERE lease.single = ours.single"""
 GIVE_BACK = "UPDATE books.lease SET holder = NULL, until = NULL, beat_at = clock_timestamp() WHERE holder = %s"
+UNREAD = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+     WHERE relation = %s AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND wait_event = 'ClientWrite' AND query_start < clock_timestamp() - make_interval(secs => %s)"""
 STANDING = """
     SELECT CASE WHEN holder IS NULL THEN 'stopped' WHEN until < clock_timestamp() THEN 'lost' ELSE 'posting' END
                AS state,
@@ -84,6 +88,19 @@ def told(standing: Standing) -> str:
     if last_heard_at is None:
         return "No projector has run yet; start one with: daybook project"
     return f"The projector ({process}) stopped at {last_heard_at:%Y-%m-%d %H:%M:%S %Z}; start one with: daybook project"
+
+
+def end_unread(connection: Connection[Any], hung_s: float) -> bool:
+    """End a session that keeps the lease's lock while its process does not read the answer it asked for.
+
+    PostgreSQL ends one that is silent between two statements by itself, but waits for ever for an answer to be taken.
+    Gives whether there was one.
+    """
+    with connection.transaction():
+        (table,) = connection.execute("SELECT 'books.lease'::regclass::oid").fetchall()[0]
+        # A session may be ended by its own login, not by the role both took.
+        connection.execute("SET LOCAL ROLE NONE")
+        return connection.execute(UNREAD, (table, hung_s)).rowcount > 0
 
 
 class Lease:

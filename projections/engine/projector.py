@@ -126,7 +126,7 @@ class Turns:
         self._notice, self._watch, self._standing_by = notice, Watch(notice), False
 
     def take(self, connection: Connection[Any]) -> int:
-        """Post the next batch, or check a few rows while there is none; gives how many entries were read."""
+        """Post the next batch, and look at a few rows every now and then; gives how many entries were read."""
         count = self._post(connection)
         self._tell(connection)
         if self.lease.held:
@@ -137,12 +137,17 @@ class Turns:
         if not (self.lease.due() or behind(connection)):
             return 0
         with connection.transaction():
-            return catch_up(connection) if self.lease.keep(connection) else 0
+            if self.lease.keep(connection):
+                return catch_up(connection)
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            lease.end_unread(connection, HUNG_S)
+        return 0
 
     def _tell(self, connection: Connection[Any]) -> None:
         """Say when another projector posts, and when this one has taken its place."""
         if self.lease.held and self._standing_by:
             self._notice("Posting in its place.")
         elif not self.lease.held and not self._standing_by:
-            self._notice(f"Another projector has the lease ({lease.standing(connection).process}); standing by.")
+            process = lease.standing(connection).process or "just begun"
+            self._notice(f"Another projector has the lease ({process}); standing by.")
         self._standing_by = not self.lease.held

@@ -144,6 +144,15 @@ def test_an_alarm_is_taken_back_when_the_row_is_right_again(world: World) -> Non
     assert alarmed(world) == []
 
 
+def test_no_more_alarms_are_kept_than_are_of_use(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alarms, "KEPT_MAX", 3)
+    world.given(*(bought(f"p{n}", "ann", "2026-01-01", 5) for n in range(10)))
+    world.admin.execute("UPDATE books.sales SET amount_minor = 1")
+
+    assert len(every(world, Sales)) == 10
+    assert [key for _, key, _, _ in alarmed(world)] == ["1", "2", "3"]
+
+
 def test_a_rebuild_mends_the_row_and_leaves_no_alarm(world: World) -> None:
     history(world)
     corrupt(world, "UPDATE books.sales SET amount_minor = 1 WHERE position = 8")

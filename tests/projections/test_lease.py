@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -163,6 +164,23 @@ def test_who_hangs_in_the_middle_of_a_batch_loses_its_locks_and_the_batch(
     hung.close()
     assert other.notices == []
     assert set(world.positions().values()) == {1}
+
+
+def test_who_does_not_read_an_answer_in_the_middle_of_a_batch_loses_its_locks_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector, "HUNG_S", 0.3)
+    world.enter([bought("p1", "ann", "2026-01-01", 5)])
+    with closing(database.connect(world.url, Duty.PROJECTOR)) as hung:
+        hung.execute("BEGIN")
+        assert Lease().keep(hung)
+        hung.pgconn.send_query(b"SELECT repeat('x', 100000000)")
+
+        with Running(world.url) as other:
+            until(lambda: len(world.rows(Sales)) == 1)
+
+    assert other.notices == ["Another projector has the lease (just begun); standing by.", "Posting in its place."]
+    assert lease.end_unread(world.connection, 0) is False
 
 
 def test_one_off_posting_takes_turns_with_a_projector_that_has_the_lease(world: World) -> None:
