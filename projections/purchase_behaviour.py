@@ -1,11 +1,12 @@
 """Purchase behaviour: what each customer buys, how often, and what comes back."""
 
+from bisect import bisect_left
 from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
 
-from domain.purchase import Line, Purchase
+from domain.purchase import Purchase
 from projections.engine.model import ReadModel, on
 
 
@@ -22,7 +23,7 @@ class Spending(Struct):
     """What purchases would have cost more without discounts."""
 
 
-class PurchaseBehaviour(ReadModel, key="customer_id", version=1, indexes=(("last_at", "customer_id"),)):
+class PurchaseBehaviour(ReadModel, key="customer_id", version=2, indexes=(("last_at", "customer_id"),)):
     """A customer's buying, summed up."""
 
     customer_id: UUID
@@ -51,9 +52,12 @@ class PurchaseBehaviour(ReadModel, key="customer_id", version=1, indexes=(("last
         self.last_at = max(self.last_at or e.occurred_at, e.occurred_at)
         spending = self._spending(e.currency)
         spending.gross_minor += e.total_minor
-        spending.discount_minor += sum(_discount(line) for line in e.lines)
-        self.products = sorted({*self.products, *(line.sku for line in e.lines)})
-        self.categories = sorted({*self.categories, *(line.category for line in e.lines if line.category)})
+        for line in e.lines:
+            if line.list_amount_minor is not None:
+                spending.discount_minor += line.list_amount_minor - line.amount_minor
+            _add(self.products, line.sku)
+            if line.category:
+                _add(self.categories, line.category)
 
     @on(Purchase.Returned)
     def returned(self, e: Purchase.Returned) -> None:
@@ -75,5 +79,8 @@ class PurchaseBehaviour(ReadModel, key="customer_id", version=1, indexes=(("last
         return self.spending[-1]
 
 
-def _discount(line: Line) -> int:
-    return 0 if line.list_amount_minor is None else line.list_amount_minor - line.amount_minor
+def _add(known: list[str], value: str) -> None:
+    """Add a value to a sorted list that holds each one once."""
+    place = bisect_left(known, value)
+    if place == len(known) or known[place] != value:
+        known.insert(place, value)

@@ -22,14 +22,19 @@ WITHIN = {*HUBS, "stream_id"}
 
 READ = """
     SELECT string_agg(line, E'\\n' ORDER BY position) FROM (
-        SELECT position, {line} AS line FROM ledger.entries WHERE position <= %(to)s AND ({concerned})) AS found"""
+        SELECT position, {line} AS line FROM ledger.entries
+         WHERE position <= %(to)s AND ({concerned}){happened}) AS found"""
 COUNT = """
     SELECT count(*) FROM (
-        SELECT FROM ledger.entries WHERE position <= %(to)s AND ({concerned}) LIMIT %(most)s) AS found"""
+        SELECT FROM ledger.entries
+         WHERE position <= %(to)s AND ({concerned}){happened} LIMIT %(most)s) AS found"""
 HANGING = """
     SELECT array_agg(DISTINCT ({by})::{kind}), count(*) FROM (
         SELECT * FROM ledger.entries
-         WHERE {column} = ANY(%(keys)s) AND position <= %(to)s AND type = ANY({types}) LIMIT %(most)s) AS found"""
+         WHERE {column} = ANY(%(keys)s) AND position <= %(to)s AND type = ANY({types}){happened}
+         LIMIT %(most)s) AS found"""
+# Corrections tell of what happened before, so they count whenever they were made.
+HAPPENED = " AND (occurred_at <= %(until)s OR type IN ('Entry.Voided', 'Entry.Amended'))"
 
 
 def entered(
@@ -45,7 +50,8 @@ def entered(
     They come by position, and may be some more than concern the keys. ``fields`` are the envelope fields to be read,
     by default those the model needs.
     """
-    query = _reading(model, frozenset(envelope_needed(model) if fields is None else fields), keys is None)
+    needed = frozenset(envelope_needed(model) if fields is None else fields)
+    query = _reading(model, needed, keys is None, cut.occurred_until is not None)
     row = connection.execute(query, _parameters(model, keys, cut, links)).fetchone()
     entries = decoded_lines(row[0].encode()) if row and row[0] else []
     if _read_along(model) and keys is not None:
@@ -64,7 +70,7 @@ def counted(
 ) -> int:
     """How many entries concern some keys, or any key; counted no further than ``most``."""
     params = _parameters(model, keys, cut, links) | {"most": most}
-    row = connection.execute(_counting(model, keys is None), params).fetchone()
+    row = connection.execute(_counting(model, keys is None, cut.occurred_until is not None), params).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -91,17 +97,17 @@ def hanging(
     ``column`` is one of ``HUBS``: a row that has a customer or a case there has it from one of its own entries.
     """
     members = links.members(on) if column == "customer_id" and follows_merges(model) else list(on)
-    params = {"keys": members, "to": cut.position, "most": most}
-    row = connection.execute(_hanging(model, column), params).fetchone()
+    params = {"keys": members, "to": cut.position, "until": cut.occurred_until, "most": most}
+    row = connection.execute(_hanging(model, column, cut.occurred_until is not None), params).fetchone()
     assert row is not None
     return Hanging([key for key in row[0] or () if key is not None], row[1])
 
 
 def _parameters(model: type[ReadModel], keys: Collection[Any] | None, cut: Cut, links: Links) -> dict[str, Any]:
     if keys is None:
-        return {"to": cut.position}
+        return {"to": cut.position, "until": cut.occurred_until}
     members = links.members(keys) if follows_merges(model) and model.spec.by == "customer_id" else list(keys)
-    return {"keys": members, "to": cut.position}
+    return {"keys": members, "to": cut.position, "until": cut.occurred_until}
 
 
 @cache
@@ -111,19 +117,20 @@ def _read_along(model: type[ReadModel]) -> bool:
 
 
 @cache
-def _reading(model: type[ReadModel], fields: frozenset[str], whole: bool) -> str:
+def _reading(model: type[ReadModel], fields: frozenset[str], whole: bool, until: bool) -> str:
     """The statement for the entries of some keys; what it gives too much, the fold passes over."""
     concerned = _any_key(model) if whole else _of_keys(model)
-    return sql.SQL(READ).format(line=line(fields), concerned=concerned).as_string()
+    return sql.SQL(READ).format(line=line(fields), concerned=concerned, happened=_happened(until)).as_string()
 
 
 @cache
-def _counting(model: type[ReadModel], whole: bool) -> str:
-    return sql.SQL(COUNT).format(concerned=_any_key(model) if whole else _of_keys(model)).as_string()
+def _counting(model: type[ReadModel], whole: bool, until: bool) -> str:
+    concerned = _any_key(model) if whole else _of_keys(model)
+    return sql.SQL(COUNT).format(concerned=concerned, happened=_happened(until)).as_string()
 
 
 @cache
-def _hanging(model: type[ReadModel], column: str) -> str:
+def _hanging(model: type[ReadModel], column: str, until: bool) -> str:
     own = [kind for kind, handlers in folds(model).items() if any(fold.key == model.spec.by for fold in handlers)]
     return (
         sql.SQL(HANGING)
@@ -132,9 +139,14 @@ def _hanging(model: type[ReadModel], column: str) -> str:
             kind=sql.SQL(postgres_type(columns(model)[model.spec.key])),
             column=sql.Identifier(column),
             types=sorted(kind.type_name for kind in own),
+            happened=_happened(until),
         )
         .as_string()
     )
+
+
+def _happened(until: bool) -> sql.SQL:
+    return sql.SQL(HAPPENED if until else "")
 
 
 def _any_key(model: type[ReadModel]) -> sql.Composable:

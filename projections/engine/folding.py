@@ -45,12 +45,17 @@ def steps(model: type[ReadModel], entries: Iterable[Event], until: datetime | No
 def take(model: type[ReadModel], rows: MutableMapping[Any, ReadModel], step: Step) -> None:
     """Fold one step into the row of its key; raises whatever the handler raises."""
     row = rows.get(step.key)
-    if row is None:
-        if step.fold.amends:
-            return
+    if row is not None:
+        fold_into(row, step)
+    elif not step.fold.amends:
         row = rows[step.key] = model(**{model.spec.key: step.key})
+        fold_into(row, step)
+
+
+def fold_into(row: ReadModel, step: Step) -> None:
+    """Fold one step into a row that is there; raises whatever the handler raises."""
     step.fold.handle(row, step.entry)
-    if model.spec.order_by == "occurred_at":
+    if row.spec.order_by == "occurred_at":
         setattr(row, LAST, step.entry.occurred_at)
 
 

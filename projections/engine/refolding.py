@@ -17,7 +17,7 @@ from ledger.reading import decoded_lines, line
 from .concerned import entered
 from .corrections import AMENDED, VOIDED, corrections_of, follows_merges, marks
 from .cut import Cut
-from .folding import Step, steps, take
+from .folding import Step, fold_into, steps
 from .links import NOBODY, Links, told_in
 from .model import ReadModel, envelope_needed, folds
 
@@ -57,8 +57,9 @@ def refold(
         some = wanted[start : start + KEYS_AT_ONCE]
         todo: dict[Any, list[Step]] = {key: [] for key in some}
         for step in steps(model, entries_of(connection, model, some, cut, links), cut.occurred_until):
-            if step.key in todo:
-                todo[step.key].append(step)
+            of_key = todo.get(step.key)
+            if of_key is not None:
+                of_key.append(step)
         found |= {key: _folded(model, key, of_key, check) for key, of_key in todo.items()}
     return found
 
@@ -80,20 +81,30 @@ def links_for(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> 
 
 
 def _folded(model: type[ReadModel], key: Any, todo: Sequence[Step], check: Check | None) -> Refolded:
-    rows: dict[Any, ReadModel] = {}
+    row: ReadModel | None = None
     for number, step in enumerate(todo):
         try:
-            take(model, rows, step)
-            if check and key in rows:
-                check(rows[key])
+            row = _taken(model, key, row, step)
+            if check and row is not None:
+                check(row)
         except Exception as error:  # noqa: BLE001  (whatever a fold raises, the key is set aside with it)
             # The failed handler may have changed half of the row, so it is made once more, without that entry.
-            position, rows = step.entry.position, {}
+            position, row = step.entry.position, None
             for before in todo[:number]:
                 if before.entry.position != position:
-                    take(model, rows, before)
-            return Refolded(rows.get(key), Failure(position, error))
-    return Refolded(rows.get(key), None)
+                    row = _taken(model, key, row, before)
+            return Refolded(row, Failure(position, error))
+    return Refolded(row, None)
+
+
+def _taken(model: type[ReadModel], key: Any, row: ReadModel | None, step: Step) -> ReadModel | None:
+    # As folding.take does for rows of many keys, without looking the key up again and again.
+    if row is None:
+        if step.fold.amends:
+            return None
+        row = model(**{model.spec.key: key})
+    fold_into(row, step)
+    return row
 
 
 def entries_of(

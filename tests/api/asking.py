@@ -130,9 +130,10 @@ class Api:
 
 
 @contextmanager
-def open_api(url: str, mode: Mode = Mode.DEVELOPMENT) -> Iterator[Api]:
-    """An API over a migrated database, its read models built."""
-    projector.prepare(url)
+def open_api(url: str, mode: Mode = Mode.DEVELOPMENT, *, built: bool = True) -> Iterator[Api]:
+    """An API over a migrated database, its read models built unless told otherwise."""
+    if built:
+        projector.prepare(url)
     with ExitStack() as stack:
         desk = stack.enter_context(open_desk(settings(url, mode)))
         projecting = stack.enter_context(database.connect(url, Duty.PROJECTOR))

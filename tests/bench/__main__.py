@@ -5,7 +5,7 @@ from importlib import import_module
 
 from tests.bench.measure import server
 
-ALL = ("append", "bulk", "catch_up", "pages")
+ALL = ("append", "bulk", "catch_up", "as_of", "pages")
 
 
 def main(names: list[str]) -> None:

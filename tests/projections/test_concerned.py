@@ -1,6 +1,7 @@
 """The entries of some keys are found by an index, for every read model and however many entries there are."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -61,14 +62,17 @@ def touched(connection: Connection[Any], statement: str, **params: Any) -> int:
     return int(many)
 
 
+@pytest.mark.parametrize("until", [False, True], ids=["all", "what had happened"])
 @pytest.mark.parametrize("name", sorted(models()))
-def test_the_entries_of_a_key_are_read_and_counted_by_an_index(full: Connection[Any], name: str) -> None:
+def test_the_entries_of_a_key_are_read_and_counted_by_an_index(full: Connection[Any], name: str, until: bool) -> None:
     model = models()[name]
     (key,) = full.execute(f"SELECT {KEYS[model.spec.key]}".encode()).fetchone() or ()
-    asked = {"keys": [key], "to": ENTRIES}
+    asked = {"keys": [key], "to": ENTRIES, "until": datetime.now(UTC)}
 
-    assert touched(full, concerned._reading(model, frozenset(), whole=False), **asked) <= MOST.get(model.spec.key, 4)
-    counting = concerned._counting(model, whole=False)
+    assert touched(full, concerned._reading(model, frozenset(), whole=False, until=until), **asked) <= MOST.get(
+        model.spec.key, 4
+    )
+    counting = concerned._counting(model, whole=False, until=until)
     assert touched(full, counting, **asked, most=ENTRIES) <= MOST.get(model.spec.key, 4)
 
 
@@ -79,6 +83,8 @@ def test_the_keys_that_hang_on_a_customer_or_a_case_are_found_by_an_index(
 ) -> None:
     (key,) = full.execute(f"SELECT {KEYS[hub]}".encode()).fetchone() or ()
 
-    statement = concerned._hanging(models()[name], hub)
+    for until in (False, True):
+        statement = concerned._hanging(models()[name], hub, until)
+        params = {"keys": [key], "to": ENTRIES, "until": datetime.now(UTC), "most": ENTRIES}
 
-    assert touched(full, statement, keys=[key], to=ENTRIES, most=ENTRIES) <= MOST[hub]
+        assert touched(full, statement, **params) <= MOST[hub]
