@@ -31,7 +31,7 @@ STEPS_MAX = 2_000
 TOO_LONG = Rule(
     "EXPLAIN_TOO_LONG", "More than {most} entries made this row; ask as of an earlier moment.", field="asOf"
 )
-BAD_KEY = Rule("EXPLAIN_BAD_KEY", "A row of {model} is named by its {column}, {kind}, not by {key!r:.60}.", field="key")
+BAD_KEY = Rule("EXPLAIN_BAD_KEY", "A row of {model} is named by its {column}, {kind}, not by {key}.", field="key")
 MERGED = Rule("EXPLAIN_MERGED", "This customer was merged into {survivor}; ask for that one.", field="key")
 
 State = dict[str, Any]
@@ -68,7 +68,9 @@ def key_of(model: type[ReadModel], text: str) -> Any:
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError:
         kinds = {UUID: "a UUID", int: "a whole number"}
-        BAD_KEY.refuse(model=model.spec.name, column=model.spec.key, kind=kinds.get(kind, "a text"), key=text)
+        BAD_KEY.refuse(
+            model=model.spec.name, column=model.spec.key, kind=kinds.get(kind, "a text"), key=f"{text!r:.60}"
+        )
 
 
 def explain(connection: Connection[Any], model: type[ReadModel], key: Any, cut: Cut) -> list[Explained]:
