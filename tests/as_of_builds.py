@@ -1,23 +1,13 @@
-"""As-of builds for tests, folded in bulk."""
+"""As-of builds for tests."""
 
-from typing import Any
-
-from psycopg import Connection
-
-from projections.engine import builds, copying, table
+from ledger import database
+from ledger.database import Duty
+from projections.engine import rebuilding
 from projections.engine.cut import Cut
 from projections.engine.model import ReadModel
-from projections.engine.refolding import refold_all
 
 
-def make(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> str:
-    """Build a model as a cut has it, over a connection with the projector's duty; gives the table's name."""
-    build = builds.begin(connection, model)
-    rows = (row for row, _ in refold_all(connection, model, cut).values() if row is not None)
-    copying.load(connection, model, build.table, list(rows))
-    table.index(connection, model, build.table)
-    connection.execute(
-        "UPDATE books.builds SET state = 'as_of', position = %s, occurred_until = %s WHERE build_id = %s",
-        (cut.position, cut.occurred_until, build.id),
-    )
-    return build.table
+def make(url: str, model: type[ReadModel], cut: Cut) -> None:
+    """Build a model as a cut has it, and keep that build for answers about the past."""
+    with database.connect(url, Duty.PROJECTOR) as reader, database.connect(url, Duty.PROJECTOR) as writer:
+        rebuilding.make_as_of(reader, writer, model, cut)

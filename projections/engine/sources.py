@@ -7,7 +7,7 @@ were just folded, or the table of an as-of build. The statement itself is the sa
 import re
 from collections.abc import Collection, Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 from psycopg import Connection, errors, sql
@@ -86,11 +86,13 @@ class Sources:
         """Add every row of a model."""
         if self._has_all(model):
             return
-        if self._cut.position > PASSED_MAX or not self._afford(model, None, self._links(model)):
-            self._built[model] = self._build(model)
-        else:
+        if built := self._built_as_of(model):
+            self._built[model] = built
+        elif self._cut.position <= PASSED_MAX and self._afford(model, None, self._links(model)):
             self._folded[model] = refold_all(self._connection, model, self._cut)
             self._whole.add(model)
+        else:
+            self._refuse(model)
 
     def add(self, model: type[ReadModel], column: str, values: Collection[Any]) -> None:
         """Add the rows that have one of the values in a column: the key, or one of ``HUBS``."""
@@ -101,14 +103,14 @@ class Sources:
         if column != model.spec.key:
             found = hanging(self._connection, model, column, values, self._cut, links, self._left + 1)
             if found.entries > self._left:
-                self._built[model] = self._build(model)
+                self._built[model] = self._built_as_of(model) or self._refuse(model)
                 return
             keys = found.keys
         fresh = [key for key in keys if key not in known]
         if not fresh:
             return
         if not self._afford(model, fresh, links):
-            self._built[model] = self._build(model)
+            self._built[model] = self._built_as_of(model) or self._refuse(model)
             return
         known |= refold(self._connection, model, fresh, self._cut)
 
@@ -172,24 +174,31 @@ class Sources:
             self._connection.execute(_records(model, "given"), {"given": text.decode()})
         return text.decode()
 
-    def _build(self, model: type[ReadModel]) -> str:
-        """The table of a build that holds the very rows the cut asks for."""
+    def _built_as_of(self, model: type[ReadModel]) -> str | None:
+        """The table of a build that holds the very rows the cut asks for, where there is one."""
         position, until = self._cut
         params = {"model": model.spec.name, "version": model.spec.version, "position": position, "until": until}
         found = self._connection.execute(BUILDS, params).fetchone()
-        if found and self._holds(model, found[1]):
-            try:
+        if found is None or not self._holds(model, found[1]):
+            return None
+        try:
+            with self._connection.transaction():
                 self._connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table(found[0])))
-                return str(found[0])
-            except errors.UndefinedTable:
-                # It was dropped a moment ago.
-                pass
+        except errors.UndefinedTable:
+            # It was dropped a moment ago.
+            return None
+        return str(found[0])
+
+    def _refuse(self, model: type[ReadModel]) -> NoReturn:
+        position, until = self._cut
         told = f" --occurred-until {until.isoformat()}" if until else ""
-        return NOT_BUILT.refuse(most=ON_DEMAND_MAX, model=model.spec.name, position=position, until=told)
+        NOT_BUILT.refuse(most=ON_DEMAND_MAX, model=model.spec.name, position=position, until=told)
 
     def _holds(self, model: type[ReadModel], since: int) -> bool:
         """Whether nothing was told between a position and the cut's that the model's rows would show."""
         position, until = self._cut
+        if since == position:
+            return True
         if position - since > PASSED_MAX:
             return False
         row = self._connection.execute(

@@ -196,7 +196,7 @@ def test_a_build_as_of_then_answers_in_place_of_folding(fresh_api: Api, monkeypa
     for as_of, cut in moments:
         folded = story.api.ask(CASES, {"asOf": as_of}), customer(story, as_of)
         for model in models().values():
-            make(story.api.projecting_connection, model, cut)
+            make(story.api.url, model, cut)
         with monkeypatch.context() as patched:
             patched.setattr(sources, "ON_DEMAND_MAX", 0)
 
@@ -210,7 +210,7 @@ def test_a_build_of_what_had_happened_holds_until_something_of_it_is_told_anew(
     until = "2026-01-04T12:00:00Z"
     query = "query ($asOf: AsOf) { cases(asOf: $asOf) { nodes { state } } }"
     make(
-        story.api.projecting_connection, models()["case_register"],
+        story.api.url, models()["case_register"],
         Cut(story.at["renamed"], datetime.fromisoformat(until)),
     )  # fmt: skip
     monkeypatch.setattr(sources, "ON_DEMAND_MAX", 0)
@@ -296,7 +296,7 @@ def test_a_metric_that_takes_too_much_names_the_command_and_reads_the_build(
     monkeypatch.setattr(sources, "ON_DEMAND_MAX", 0)
 
     (error,) = story.api.errors(query, given)
-    make(story.api.projecting_connection, models()["sales"], Cut(story.at["bought"]))
+    make(story.api.url, models()["sales"], Cut(story.at["bought"]))
 
     assert error["message"].endswith(f"daybook rebuild sales --as-of {story.at['bought']}")
     assert story.api.ask(query, given) == folded

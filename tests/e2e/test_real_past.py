@@ -32,7 +32,7 @@ def api(imported_url: str) -> Iterator[Api]:
     """
     with open_api(imported_url, built=False) as opened:
         for until, model in product(SHOP[1:], (Sales, PurchaseBehaviour)):
-            make(opened.projecting_connection, model, Cut(HEAD, until))
+            make(opened.url, model, Cut(HEAD, until))
         yield opened
 
 

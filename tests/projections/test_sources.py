@@ -99,7 +99,7 @@ def test_a_build_of_what_had_happened_holds_until_something_of_it_is_told_anew(
 ) -> None:
     until = bought("u", "ann", "2026-01-31").occurred_at
     world.enter([registered("ann"), bought("p", "ann", "2026-01-02")])
-    make(world.connection, PurchaseBehaviour, Cut(2, until))
+    make(world.url, PurchaseBehaviour, Cut(2, until))
     world.enter([said])
     monkeypatch.setattr(sources, "ON_DEMAND_MAX", 0)
 
