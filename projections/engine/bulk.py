@@ -4,7 +4,7 @@ It gives the rows that :mod:`.folding` gives, in a fraction of the time: the han
 event type, and a row once for all the handlers that an entry meets in it.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -66,10 +66,17 @@ class Bulk:
 
     def fold(self, entries: Collection[Event]) -> None:
         """Fold the next entries."""
-        rows, anew, until, ordered, by_int = self._rows, self._anew, self._until, self._ordered, self._by_int
-        for entry in in_order(self._model, self._known.applied(self._model, entries)):
-            late = until is not None and entry.occurred_at > until
-            for key_of, handlers, elsewhere in (self._late if late else self._groups).get(type(entry), ()):
+        seen = in_order(self._model, self._known.applied(self._model, entries))
+        if self._until is None:
+            self._fold(seen, self._groups)
+            return
+        for entry in seen:
+            self._fold((entry,), self._late if entry.occurred_at > self._until else self._groups)
+
+    def _fold(self, entries: Iterable[Event], groups: Mapping[type[Event], Sequence[Group]]) -> None:
+        rows, anew, handle, by_int = self._rows, self._anew, self._handle, self._by_int
+        for entry in entries:
+            for key_of, handlers, elsewhere in groups.get(type(entry), ()):
                 key = key_of(entry)
                 if key is None:
                     continue
@@ -77,19 +84,19 @@ class Bulk:
                 if mark in anew:
                     continue
                 row = rows.get(mark)
-                if elsewhere and (row is None or ordered):
+                if elsewhere and (row is None or self._ordered):
                     self._leave(key, entry)
                     continue
                 try:
-                    row = self._take(row, key, entry, handlers)
+                    made = handle(handlers, row, key, entry)
                 except Exception:  # noqa: BLE001  (whatever a fold raises, the other keys go on)
                     anew[mark] = key
-                else:
-                    if row is not None:
-                        rows[mark] = row
+                    continue
+                if row is None and made is not None:
+                    rows[mark] = made
 
-    def _take(self, row: ReadModel | None, key: Any, entry: Event, handlers: Iterable[Handler]) -> ReadModel | None:
-        """The row after an entry; ``None`` where it makes none."""
+    def _handle(self, handlers: Sequence[Handler], row: Any, key: Any, entry: Event) -> Any:
+        """Give an entry to the handlers that take it; gives the row, or ``None`` where there still is none."""
         for handle, amends, own in handlers:
             if own and entry.stream_id != key:
                 continue
@@ -99,7 +106,7 @@ class Bulk:
                 row = self._model(**{self._model.spec.key: key})
             handle(row, entry)
             if self._ordered:
-                row.last_occurred_at = entry.occurred_at  # type: ignore[attr-defined]
+                row.last_occurred_at = entry.occurred_at
         return row
 
     def _leave(self, key: Any, entry: Event) -> None:

@@ -1,8 +1,9 @@
 """Comparing two builds of a model row by row: what a new definition changes, before it is put in service."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 
+import msgspec
 from psycopg import Connection, sql
 
 from domain.event import marked
@@ -46,11 +47,11 @@ class Difference(NamedTuple):
 
 DIFFERING = """
     CREATE TEMPORARY TABLE differing ON COMMIT DROP AS
-    SELECT key, before, after
-      FROM (SELECT b.{key}::text AS key, to_jsonb(b) AS before FROM (SELECT {common} FROM {before}) b) old
-      FULL JOIN
-           (SELECT a.{key}::text AS key, to_jsonb(a) AS after FROM (SELECT {common} FROM {after}) a) new USING (key)
-     WHERE before IS DISTINCT FROM after"""
+    SELECT coalesce(b.{key}, a.{key})::text AS key,
+           CASE WHEN b.{key} IS NOT NULL THEN to_jsonb(b) END AS before,
+           CASE WHEN a.{key} IS NOT NULL THEN to_jsonb(a) END AS after
+      FROM (SELECT {common} FROM {before}) b FULL JOIN (SELECT {common} FROM {after}) a ON b.{key} = a.{key}
+     WHERE ({of_before}) IS DISTINCT FROM ({of_after})"""
 COUNTED = """
     SELECT count(*) FILTER (WHERE after IS NULL), count(*) FILTER (WHERE before IS NULL),
            count(*) FILTER (WHERE before IS NOT NULL AND after IS NOT NULL)
@@ -65,16 +66,24 @@ EXAMPLES = """
      WHERE n <= %s ORDER BY before IS NULL, after IS NULL, key"""
 
 
-def compare(connection: Connection[Any], model: type[ReadModel], before: Build, after: Build) -> Difference:
-    """What differs between two builds of a model that stand at the same position; in the caller's transaction."""
+def compare(connection: Connection[Any], model: type[ReadModel], before: Build, after: Build) -> Difference | None:
+    """What differs between two builds of a model that stand at the same position; in the caller's transaction.
+
+    A column of another type counts as another column. Gives ``None`` where they have not even the key in common.
+    """
     had, has = _columns(connection, before), _columns(connection, after)
-    common = [column for column in has if column in had]
+    common = [name for name, kind in has.items() if had.get(name) == kind]
+    if model.spec.key not in common:
+        return None
+    names = [sql.Identifier(name) for name in common]
     connection.execute(
         sql.SQL(DIFFERING).format(
             key=sql.Identifier(model.spec.key),
-            common=sql.SQL(", ").join(map(sql.Identifier, common)),
+            common=sql.SQL(", ").join(names),
             before=table.table(before.table),
             after=table.table(after.table),
+            of_before=sql.SQL(", ").join(sql.SQL("b.{}").format(name) for name in names),
+            of_after=sql.SQL(", ").join(sql.SQL("a.{}").format(name) for name in names),
         )
     )
     counts = connection.execute(COUNTED).fetchone()
@@ -84,13 +93,17 @@ def compare(connection: Connection[Any], model: type[ReadModel], before: Build, 
     gone, new, changed = counts
     by_column = dict(connection.execute(BY_COLUMN).fetchall())
     examples = [_example(model, *row) for row in connection.execute(EXAMPLES, (EXAMPLES_MAX,))]
-    added, removed = [each for each in has if each not in had], [each for each in had if each not in has]
+    added, removed = [each for each in has if each not in common], [each for each in had if each not in common]
     return Difference(after.position, rows[0], gone, new, changed, by_column, added, removed, examples)
 
 
-def _columns(connection: Connection[Any], build: Build) -> list[str]:
-    query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
-    return [name for (name,) in connection.execute(query, (table.table(build.table).as_string(),))]
+def _columns(connection: Connection[Any], build: Build) -> dict[str, str]:
+    """The columns of a build with their types."""
+    query = (
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
+    )
+    return dict(connection.execute(query, (table.table(build.table).as_string(),)).fetchall())
 
 
 def _example(model: type[ReadModel], key: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Example:
@@ -102,4 +115,14 @@ def _example(model: type[ReadModel], key: str, before: dict[str, Any] | None, af
 
 def _shown(model: type[ReadModel], column: str, before: Any, after: Any) -> tuple[Any, Any]:
     hint = columns(model).get(column)
-    return ("sealed", "sealed, otherwise") if hint is not None and marked(hint, "sealed") else (before, after)
+    return ("sealed", "sealed, otherwise") if hint is not None and holds_sealed(hint) else (before, after)
+
+
+def holds_sealed(hint: Any) -> bool:
+    """Whether a column may hold sealed text: it is marked so, or something in it is, or it may hold anything."""
+    if hint is Any or marked(hint, "sealed"):
+        return True
+    inner = get_args(hint)
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        inner = tuple(get_type_hints(hint, include_extras=True).values())
+    return any(map(holds_sealed, inner))

@@ -18,8 +18,6 @@ from .model import ReadModel, columns
 
 COPY = "COPY {table} ({columns}) FROM STDIN (FORMAT CSV, ESCAPE '\\', NULL 'null')"
 
-ODD = re.compile(rb'\\[^"\\]')
-"""Whether there may be an escape that CSV does not have."""
 ESCAPE = re.compile(rb'\\(?:(["\\])|u([0-9a-fA-F]{4})|(.))')
 MEANT = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"/": b"/"}
 
@@ -64,8 +62,13 @@ def lines(model: type[ReadModel], rows: Sequence[ReadModel]) -> bytes:
     values, decoder = _shape(model)
     encoded = _encoder.encode_lines(map(values, rows))
     decoder.decode_lines(encoded)
-    csv = encoded[1:-2].replace(b"]\n[", b"\n") + b"\n"
-    return ESCAPE.sub(_meant, csv) if ODD.search(csv) else csv
+    csv = b"\n".join([line[1:-1] for line in encoded.split(b"\n")])
+    if b"\\" in csv:
+        # CSV knows two escapes of JSON's: of the backslash and of the quote.
+        single = csv.replace(rb"\\", b"")
+        if single.count(b"\\") != single.count(b'\\"'):
+            return ESCAPE.sub(_meant, csv)
+    return csv
 
 
 def _meant(found: re.Match[bytes]) -> bytes:
@@ -80,7 +83,7 @@ def _shape(model: type[ReadModel]) -> tuple[Values, msgspec.json.Decoder[Any]]:
     """The function that gives a row's values as CSV has them, and the decoder that reads them back."""
     hints = columns(model)
     nested = {
-        number: msgspec.json.Decoder(hint).decode
+        number: _is_object if table.optional(hint)[0] == dict[str, Any] else msgspec.json.Decoder(hint).decode
         for number, hint in enumerate(hints.values())
         if table.postgres_type(hint) == "jsonb"
     }
@@ -99,3 +102,9 @@ def _shape(model: type[ReadModel]) -> tuple[Values, msgspec.json.Decoder[Any]]:
         return found
 
     return values, decoder
+
+
+def _is_object(encoded: bytes) -> None:
+    """Refuse what is no JSON object, without reading all of it."""
+    if not encoded.startswith(b"{"):
+        raise TypeError("a JSON object is wanted")

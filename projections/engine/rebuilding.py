@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -116,7 +116,6 @@ def make_as_of(
                 query = "SELECT build_id, table_name FROM books.builds WHERE model = %s AND build_id = %s"
                 builds.discard(writer, query, model.spec.name, earlier.id)
             builds.keep_as_of(writer, build)
-        builds.certify(writer, build)
         return build
 
 
@@ -185,11 +184,34 @@ def _filled(
     lists = shared_out(whole, hands.processes if hands else 1)
     anew = _folded(reader, writer, lists, advance, hands)
     for build, cut, model in zip(begun, cuts, chosen, strict=True):
-        table.index(writer, model, build.table)
-        with writer.transaction():
-            _settle(writer, model, build, anew.get(build.id, ()), cut)
+        yield _completed(reader, writer, model, build, cut, anew.get(build.id, ()))
+
+
+def _completed(
+    reader: Connection[Any],
+    writer: Connection[Any],
+    model: type[ReadModel],
+    build: Build,
+    cut: Cut,
+    anew: Sequence[Any],
+) -> Build:
+    """The build with its indexes and its certificate, and the rows of the keys that were left to be folded anew."""
+    done = build._replace(position=cut.position)
+    with ThreadPoolExecutor(1) as thread:
+        certified = None
+        if not anew:
             builds.advance(writer, build, cut.position)
-        yield build._replace(position=cut.position)
+            certified = thread.submit(builds.certify, reader, done)
+        table.index(writer, model, build.table)
+        if certified:
+            certified.result()
+    table.finish(writer, build.table)
+    if anew:
+        with writer.transaction():
+            _settle(writer, model, build, anew, cut)
+            builds.advance(writer, build, cut.position)
+        builds.certify(writer, done)
+    return done
 
 
 def _folded(
@@ -253,8 +275,6 @@ def _in_service(writer: Connection[Any], model: type[ReadModel], build: Build) -
     while build.position + posting.BATCH_MAX <= _head(writer):
         with writer.transaction():
             build = _posted(writer, model, build, build.position + posting.BATCH_MAX)
-    # Before the lock, under which all posting waits: the certificate tells its own position.
-    builds.certify(writer, build)
     return _swapped(writer, build, lambda: _posted(writer, model, build))
 
 

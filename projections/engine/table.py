@@ -57,15 +57,21 @@ def create(connection: Connection[Any], model: type[ReadModel], name: str) -> No
 
 
 def index(connection: Connection[Any], model: type[ReadModel], name: str) -> None:
-    """Make the primary key and the declared indexes of a build's table, and its statistics."""
-    connection.execute(
-        sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table(name), sql.Identifier(model.spec.key))
-    )
+    """Make the primary key and the declared indexes of a build's table, and its statistics; others may read it."""
+    unique, key = f"{name}_pkey", sql.Identifier(model.spec.key)
+    # As a constraint straight away it would lock readers out for as long as the index takes.
+    connection.execute(sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(sql.Identifier(unique), table(name), key))
     for listed in model.spec.indexes:
         connection.execute(
             sql.SQL("CREATE INDEX ON {} ({})").format(table(name), sql.SQL(", ").join(map(sql.Identifier, listed)))
         )
     connection.execute(sql.SQL("ANALYZE {}").format(table(name)))
+
+
+def finish(connection: Connection[Any], name: str) -> None:
+    """Make the unique index that :func:`index` made the primary key."""
+    unique = sql.Identifier(f"{name}_pkey")
+    connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY USING INDEX {}").format(table(name), unique))
 
 
 @cache
