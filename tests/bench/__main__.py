@@ -1,19 +1,25 @@
 """``make bench``: every benchmark, or those named on the command line."""
 
-import sys
+from argparse import ArgumentParser
 from importlib import import_module
 
 from tests.bench.measure import server
 
-ALL = ("append", "bulk", "catch_up", "as_of", "pages")
+ALL = ("append", "bulk", "catch_up", "rebuild", "as_of", "pages")
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Run the benchmarks and print one line a result."""
+    parser = ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(ALL)}")
+    parser.add_argument("--entries", type=int, help="show how rebuild grows, up to so many simulated entries")
+    asked = parser.parse_args()
+    options = {"entries": asked.entries} if asked.entries else {}
     with server() as url:
-        for name in names or ALL:
-            for result in import_module(f"tests.bench.{name}").results(url):
+        for name in asked.names or ALL:
+            for result in import_module(f"tests.bench.{name}").results(url, **options):
                 print(result, flush=True)
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Rebuilds against bare reading and decoding of the same entries, and how they grow with the ledger."""
+
+import gc
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from statistics import median
+from typing import Any
+
+import psutil
+from psycopg import Connection
+
+from ledger import database
+from ledger.database import Duty
+from ledger.reading import copy_blocks, decoder
+from ledger.sources.simulation import simulate
+from ledger.sources.world.parameters import World
+from ledger.vault import Vault
+from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
+from projections.engine import builds, rebuilding
+from projections.engine.cut import Cut
+from projections.engine.filling import fill_by
+from projections.engine.model import ReadModel, envelope_needed, folds, models
+from projections.engine.parts import Part, of_types
+from projections.engine.rebuilding import Hands
+from tests.bench.measure import Result, fresh_database
+from tests.conftest import MASTER_KEY
+
+ENTRIES = 40_000
+"""Why: enough that what each rebuild takes anew does not decide, and a minute or two in all."""
+ENTRIES_OF_ONE = 22
+"""About how many entries a simulated customer has in two years."""
+RUNS = 3
+FEWEST = 1_000
+"""Why: the rebuild of a model with fewer entries measures the making of tables, not the folding."""
+GROWTH = (100_000, 1_000_000, 10_000_000)
+AIM = "aim ≥ 0.8"
+
+
+def results(server_url: str, entries: int | None = None) -> Iterator[Result | str]:
+    """Entries a second for each model and all together; with ``entries`` how that grows up to so many."""
+    if entries is None:
+        yield from _ratios(server_url)
+        return
+    yield "entries        rebuild of all   a second   bare read and decode   peak memory of the process"
+    for size in GROWTH:
+        if size <= entries:
+            yield _grown(server_url, size)
+
+
+def _ratios(server_url: str) -> Iterator[Result]:
+    with (
+        fresh_database(server_url) as url,
+        database.connect(url, Duty.PROJECTOR) as reader,
+        database.connect(url, Duty.PROJECTOR) as writer,
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor,
+    ):
+        _simulate(url, ENTRIES)
+        hands = Hands(executor, 2, url)
+        for name, model in sorted(models().items()):
+            if _entries(reader, [model]) >= FEWEST:
+                yield from _compared(reader, writer, name, [model], hands)
+        yield from _compared(reader, writer, "all read models", list(models().values()), hands)
+
+
+def _compared(
+    reader: Connection[Any], writer: Connection[Any], name: str, chosen: Sequence[type[ReadModel]], hands: Hands
+) -> Iterator[Result]:
+    works = {
+        f"{name}, folded and copied in": lambda: _filled(reader, writer, chosen),
+        f"{name}, in service": lambda: _rebuilt(reader, writer, chosen, None),
+        f"{name}, in service, 2 processes": lambda: _rebuilt(reader, writer, chosen, hands),
+    }
+    runs: dict[str, list[float]] = {}
+    for _ in range(RUNS):
+        for work, run in ({"": lambda: _bare(reader, chosen)} | works).items():
+            began = time.perf_counter()
+            runs.setdefault(work, []).append(run() or time.perf_counter() - began)
+    entries, yardstick = _entries(reader, chosen), f"bare COPY out and decoding, {len(chosen)} model(s)"
+    for work in works:
+        ours, theirs = entries / median(runs[work]), entries / median(runs[""])
+        yield Result(f"rebuild of {work}", ours, yardstick, theirs, AIM if "copied" in work else "")
+
+
+def _bare(reader: Connection[Any], chosen: Sequence[type[ReadModel]]) -> None:
+    """Read and decode what the models need, once, and keep nothing."""
+    fields = {field for model in chosen for field in envelope_needed(model)}
+    decode = decoder().decode_lines
+    gc.disable()
+    for lines in copy_blocks(reader, fields, of_types(_types(chosen)), 1, _head(reader)):
+        decode(lines)
+    gc.enable()
+
+
+def _filled(reader: Connection[Any], writer: Connection[Any], chosen: Sequence[type[ReadModel]]) -> float:
+    cut = Cut(_head(reader))
+    parts = [Part(builds.begin(writer, model), 0, 1, cut) for model in chosen]
+    began = time.perf_counter()
+    fill_by(reader, writer, parts)
+    took = time.perf_counter() - began
+    for model in chosen:
+        builds.discard_unfinished(writer, model)
+    return took
+
+
+def _rebuilt(
+    reader: Connection[Any], writer: Connection[Any], chosen: Sequence[type[ReadModel]], hands: Hands | None
+) -> None:
+    assert len(list(rebuilding.make_all(reader, writer, chosen, hands=hands))) == len(chosen)
+
+
+def _grown(server_url: str, size: int) -> str:
+    """One line of the growth table; the rebuild runs in a process of its own, which tells its peak memory."""
+    with fresh_database(server_url) as url, database.connect(url, Duty.PROJECTOR) as reader:
+        _simulate(url, size)
+        entries = _head(reader)
+        began = time.perf_counter()
+        _bare(reader, list(models().values()))
+        bare = time.perf_counter() - began
+        executor: Executor
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+            took, peak = executor.submit(_rebuild_all, url).result()
+    return f"{entries:>10}{took:>17.1f} s{entries / took:>11.0f}{bare:>21.1f} s{peak:>26} MB"
+
+
+def _rebuild_all(url: str) -> tuple[float, int]:
+    with database.connect(url, Duty.PROJECTOR) as reader, database.connect(url, Duty.PROJECTOR) as writer:
+        began = time.perf_counter()
+        _rebuilt(reader, writer, list(models().values()), None)
+        took = time.perf_counter() - began
+    memory = psutil.Process().memory_info()
+    return took, round(getattr(memory, "peak_wset", 0) / 2**20) or _peak_mb()
+
+
+def _peak_mb() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _simulate(url: str, entries: int) -> None:
+    with database.connect(url, Duty.IMPORTER) as connection, database.pool(url, Duty.IMPORTER, size=1) as pool:
+        customers = entries // ENTRIES_OF_ONE
+        world = World(customers=customers, months=24, seed=1, until=datetime(2026, 7, 1, tzinfo=UTC))
+        simulate(connection, Vault(pool, MASTER_KEY, "bench"), world)
+    with database.connect(url) as admin:
+        admin.execute("VACUUM ANALYZE ledger.entries")
+
+
+def _entries(connection: Connection[Any], chosen: Sequence[type[ReadModel]]) -> int:
+    row = connection.execute("SELECT count(*) FROM ledger.entries WHERE type = ANY(%s)", (_types(chosen),)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _types(chosen: Sequence[type[ReadModel]]) -> list[str]:
+    return sorted({kind.type_name for model in chosen for kind in folds(model)})
+
+
+def _head(connection: Connection[Any]) -> int:
+    row = connection.execute("SELECT position FROM ledger.head").fetchone()
+    assert row is not None
+    return int(row[0])
