@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from ledger import database
 from ledger.database import Duty
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine import posting, projector
-from projections.engine.model import ReadModel
+from projections.engine.model import ReadModel, named
 from projections.engine.rebuilding import Advance
 
 from ..settings import load
@@ -62,8 +62,8 @@ def build_missing(url: str) -> list[str]:
     """Build the read models that are missing or outdated, with progress; gives their names."""
 
     @contextmanager
-    def shown(model: type[ReadModel]) -> Iterator[Advance]:
-        with progress(f"Building {model.spec.name}") as advance:
+    def shown(missing: Sequence[type[ReadModel]]) -> Iterator[Advance]:
+        with progress(f"Building {named(missing)}") as advance:
             yield advance
 
     return [build.model for build in projector.prepare(url, shown)]

@@ -7,31 +7,28 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from psycopg import Connection
 
-from domain.event import marked
 from ledger import database
 from ledger.database import Duty
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
-from projections.engine import rebuilding
+from projections.engine import builds, rebuilding
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.cut import Cut
-from projections.engine.model import ReadModel, columns, models
-from projections.engine.rebuilding import Hands, Rebuilt
+from projections.engine.hands import Hands
+from projections.engine.model import ReadModel, models, named
+from projections.engine.rebuilding import Rebuilt
 from projections.engine.sampling import SAMPLE_MAX, Sample, sample
 
 from ..settings import load
 from ..wiring import ready_url
 from .instants import parse_instant
-from .report import JsonFlag, as_json, fail, out, progress, rows
+from .rebuilt import tell, tell_samples
+from .report import JsonFlag, fail, out, progress, rows
 
 PROCESSES_MAX = 64
 """Why: each holds two connections, and PostgreSQL allows a hundred unless told otherwise."""
-ROWS_SHOWN_MAX = 5
-"""Why: a screenful of a sample; --json gives them all."""
-
 Name = Annotated[str | None, typer.Argument(help="The read model, such as case_register.", show_default=False)]
 
 
@@ -61,30 +58,39 @@ def rebuild(
     occurred_until: Annotated[
         str | None, typer.Option(help="Build it of what had happened by an instant, as it is known now.")
     ] = None,
+    drop_as_of: Annotated[bool, typer.Option("--drop-as-of", help="Only drop the builds of the past.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Build a read model anew from the first entry, say what differs, and put it in service; the old one is kept."""
     chosen = _chosen(name, every)
     url = ready_url(load())
     if sample_of is not None:
-        _tell_samples({each.spec.name: _sampled(url, each, sample_of) for each in chosen}, json)
+        tell_samples({each.spec.name: _sampled(url, each, sample_of) for each in chosen}, json)
         return
-    past = as_of is not None or occurred_until is not None
-    done: list[Rebuilt] = []
     with (
         database.connect(url, Duty.PROJECTOR) as reader,
         database.connect(url, Duty.PROJECTOR) as writer,
         _hands(url, processes) as hands,
     ):
-        for model in chosen:
-            with progress(f"Rebuilding {model.spec.name}") as advance:
-                if past:
-                    cut = _cut(reader, as_of, occurred_until)
-                    build = rebuilding.make_as_of(reader, writer, model, cut, advance, hands)
-                    done.append(Rebuilt(build, None, in_service=False))
-                else:
-                    done.append(rebuilding.make(reader, writer, model, advance, hands, compared=True, trial=dry_run))
-    _tell(done, json)
+        if drop_as_of:
+            dropped = [(each.spec.name, builds.drop_as_of(writer, each.spec.name)) for each in chosen]
+            rows(("model", "dropped"), dropped, json)
+        elif as_of is not None or occurred_until is not None:
+            cut = _cut(reader, as_of, occurred_until)
+            tell([_of_the_past(reader, writer, each, cut, hands) for each in chosen], json)
+        else:
+            with progress(f"Rebuilding {named(chosen)}") as advance:
+                made = rebuilding.make_all(reader, writer, chosen, advance, hands, compared=True, trial=dry_run)
+                done = list(made)
+            tell(done, json)
+
+
+def _of_the_past(
+    reader: Connection[Any], writer: Connection[Any], model: type[ReadModel], cut: Cut, hands: Hands | None
+) -> Rebuilt:
+    with progress(f"Building {model.spec.name} of the past") as advance:
+        build = rebuilding.make_as_of(reader, writer, model, cut, advance, hands)
+    return Rebuilt(build, None, in_service=False)
 
 
 def rollback(
@@ -131,78 +137,6 @@ def _cut(connection: Connection[Any], as_of: str | None, occurred_until: str | N
     return resolve(connection, AsOf(position, recorded_at, occurred_at)).cut
 
 
-def _tell(done: list[Rebuilt], json: bool) -> None:
-    if json:
-        as_json([_as_told(each) for each in done])
-        return
-    rows(
-        ("model", "version", "position", "rows", "differing"),
-        [(each.build.model, each.build.version, each.build.position, *_figures(each)) for each in done],
-        json,
-    )
-    for each in done:
-        if each.difference is not None and not each.difference.is_empty:
-            _tell_difference(each)
-
-
-def _as_told(rebuilt: Rebuilt) -> dict[str, Any]:
-    build, found = rebuilt.build, rebuilt.difference
-    told = {"model": build.model, "version": build.version, "position": build.position}
-    differing = found and found._asdict() | {"examples": [example._asdict() for example in found.examples]}
-    return told | {"in_service": rebuilt.in_service, "difference": differing}
-
-
-def _figures(rebuilt: Rebuilt) -> tuple[int | None, int | None]:
-    found = rebuilt.difference
-    return (found.rows, found.only_before + found.only_after + found.changed) if found else (None, None)
-
-
-def _tell_difference(rebuilt: Rebuilt) -> None:
-    found, name = rebuilt.difference, rebuilt.build.model
-    assert found is not None
-    out.print(f"\n[bold]{name}[/bold] at {found.position}: {found.only_after} rows only in the new build,"
-              f" {found.only_before} only in the old one, {found.changed} changed.")  # fmt: skip
-    for told, named in (("New columns", found.columns_added), ("Columns that are gone", found.columns_removed)):
-        if named:
-            out.print(f"  {told}: {', '.join(named)}", markup=False)
-    for column, count in found.changed_columns.items():
-        out.print(f"  {column} differs in {count}", markup=False)
-    for example in found.examples:
-        changed = "; ".join(f"{column}: {before} → {after}" for column, (before, after) in example.columns.items())
-        out.print(f"  {example.key}  {changed or 'in one build only'}", markup=False)
-    if rebuilt.in_service:
-        out.print(f"  The new build serves; take it back with: daybook rollback {name}", markup=False)
-
-
 def _sampled(url: str, model: type[ReadModel], customers: int) -> Sample:
     with database.connect(url, Duty.PROJECTOR) as connection:
         return sample(connection, model, customers, random.SystemRandom())
-
-
-def _tell_samples(samples: dict[str, Sample], json: bool) -> None:
-    if json:
-        as_json({name: _plain(models()[name], each) for name, each in samples.items()})
-        return
-    for name, each in samples.items():
-        out.print(
-            f"[bold]{name}[/bold]: {each.customers} customers, {each.entries} entries, {len(each.rows)} rows,"
-            f" {len(each.failing)} failing; {each.rate:.0f} entries/s, so a rebuild of {each.entries_in_all} entries"
-            f" takes {each.seconds_in_all:.0f} s at most."
-        )
-        for row in each.rows[:ROWS_SHOWN_MAX]:
-            out.print(f"  {msgspec.json.encode(_row(models()[name], row)).decode()}", markup=False)
-        for key, position, error in each.failing[:ROWS_SHOWN_MAX]:
-            out.print(f"  {key} fails at entry {position}: {error}", markup=False)
-
-
-def _plain(model: type[ReadModel], found: Sample) -> dict[str, Any]:
-    told = {"customers": found.customers, "entries": found.entries, "seconds": found.seconds}
-    told |= {"entries_in_all": found.entries_in_all, "seconds_in_all": found.seconds_in_all}
-    return told | {"failing": found.failing, "rows": [_row(model, row) for row in found.rows]}
-
-
-def _row(model: type[ReadModel], row: ReadModel) -> dict[str, Any]:
-    """A row for people to read: what is sealed is not shown."""
-    plain: dict[str, Any] = msgspec.to_builtins(row)
-    hidden = {column for column, hint in columns(model).items() if marked(hint, "sealed") and plain[column] is not None}
-    return plain | dict.fromkeys(hidden, "sealed")

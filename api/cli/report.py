@@ -76,11 +76,21 @@ class _Rate(ProgressColumn):
 
 
 class _Memory(ProgressColumn):
-    """The memory that the process holds."""
+    """The memory that the process and those it started hold."""
 
     def render(self, _: Task) -> Text:
         """The resident memory, in megabytes."""
-        return Text(f"{psutil.Process().memory_info().rss / 2**20:.0f} MB", style="progress.data.speed")
+        own = psutil.Process()
+        held = sum(map(_resident, [own, *own.children(recursive=True)]))
+        return Text(f"{held / 2**20:.0f} MB", style="progress.data.speed")
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        # It ended just now.
+        return 0
 
 
 @contextmanager

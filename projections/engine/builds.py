@@ -154,21 +154,38 @@ def keep_as_of(connection: Connection[Any], build: Build) -> None:
     )
 
 
+def drop_as_of(connection: Connection[Any], model: str) -> int:
+    """Drop the builds of the past of a model; gives how many there were."""
+    query = "SELECT build_id, table_name FROM books.builds WHERE model = %s AND state = 'as_of'"
+    with connection.transaction():
+        return discard(connection, query, model)
+
+
+UNREGISTERED = """
+    SELECT relname FROM pg_class
+     WHERE relnamespace = 'books'::regnamespace AND relkind = 'r' AND relname ~ ('^' || %s || '_v[0-9]+_b[0-9]+$')
+       AND NOT EXISTS (SELECT FROM books.builds WHERE table_name = relname)
+       AND NOT EXISTS (SELECT FROM pg_depend WHERE refobjid = pg_class.oid AND classid = 'pg_rewrite'::regclass)"""
+"""Tables of builds that the register does not know, and that no view needs."""
+
+
 def discard_unfinished(connection: Connection[Any], model: type[ReadModel]) -> None:
     """Remove what an interrupted build of the model left behind."""
+    name = model.spec.name
+    unfinished = "SELECT build_id, table_name FROM books.builds WHERE model = %s AND state = 'building'"
     with connection.transaction():
-        discard(
-            connection,
-            "SELECT build_id, table_name FROM books.builds WHERE model = %s AND state = 'building'",
-            model.spec.name,
-        )
+        discard(connection, unfinished, name)
+        for (left,) in connection.execute(UNREGISTERED, (name,)).fetchall():
+            connection.execute(sql.SQL("DROP TABLE {}").format(table.table(left)))
 
 
-def discard(connection: Connection[Any], query: str, *asked: object) -> None:
-    """Drop the tables of the builds that ``query`` names, and their register lines."""
-    for build_id, name in connection.execute(query.encode(), asked).fetchall():
+def discard(connection: Connection[Any], query: str, *asked: object) -> int:
+    """Drop the tables of the builds that ``query`` names, and their register lines; gives how many there were."""
+    found = connection.execute(query.encode(), asked).fetchall()
+    for build_id, name in found:
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table.table(name)))
         connection.execute("DELETE FROM books.builds WHERE build_id = %s", (build_id,))
+    return len(found)
 
 
 class PostedElsewhere(Exception):

@@ -17,11 +17,11 @@ EXAMPLES_MAX = 5
 
 
 class Example(NamedTuple):
-    """One row that differs: its key, and its differing columns as they are before and after."""
+    """One row that changed: its key, and its differing columns as they are before and after."""
 
     key: str
     columns: Mapping[str, tuple[Any, Any]]
-    """Nothing where the row is in one build only; a sealed value is not shown."""
+    """A value that may be sealed is not shown."""
 
 
 class Difference(NamedTuple):
@@ -38,6 +38,11 @@ class Difference(NamedTuple):
     columns_added: Sequence[str]
     columns_removed: Sequence[str]
     examples: Sequence[Example]
+    """Some of the rows that changed."""
+    keys_only_before: Sequence[str]
+    """Some keys of rows that are no more."""
+    keys_only_after: Sequence[str]
+    """Some keys of rows that are new."""
 
     @property
     def is_empty(self) -> bool:
@@ -92,9 +97,20 @@ def compare(connection: Connection[Any], model: type[ReadModel], before: Build, 
     assert rows is not None
     gone, new, changed = counts
     by_column = dict(connection.execute(BY_COLUMN).fetchall())
-    examples = [_example(model, *row) for row in connection.execute(EXAMPLES, (EXAMPLES_MAX,))]
-    added, removed = [each for each in has if each not in common], [each for each in had if each not in common]
-    return Difference(after.position, rows[0], gone, new, changed, by_column, added, removed, examples)
+    some = connection.execute(EXAMPLES, (EXAMPLES_MAX,)).fetchall()
+    return Difference(
+        position=after.position,
+        rows=rows[0],
+        only_before=gone,
+        only_after=new,
+        changed=changed,
+        changed_columns=by_column,
+        columns_added=[each for each in has if each not in common],
+        columns_removed=[each for each in had if each not in common],
+        examples=[_example(model, key, old, new) for key, old, new in some if old is not None and new is not None],
+        keys_only_before=[key for key, _, new in some if new is None],
+        keys_only_after=[key for key, old, _ in some if old is None],
+    )
 
 
 def _columns(connection: Connection[Any], build: Build) -> dict[str, str]:
@@ -106,9 +122,7 @@ def _columns(connection: Connection[Any], build: Build) -> dict[str, str]:
     return dict(connection.execute(query, (table.table(build.table).as_string(),)).fetchall())
 
 
-def _example(model: type[ReadModel], key: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Example:
-    if before is None or after is None:
-        return Example(key, {})
+def _example(model: type[ReadModel], key: str, before: dict[str, Any], after: dict[str, Any]) -> Example:
     differing = [column for column in after if after[column] != before[column]]
     return Example(key, {column: _shown(model, column, before[column], after[column]) for column in differing})
 

@@ -30,14 +30,16 @@ Anew = dict[int, list[Any]]
 """By the id of their build, the keys whose rows have to be folded anew once the rest is there."""
 
 
-def fill(url: str, parts: Sequence[Part]) -> Anew:
-    """Fold parts into the tables of their builds, by connections of its own; all of it or nothing.
+def fill(url: str, parts: Sequence[Part], name: str) -> Anew:
+    """Fold parts into the tables of their builds, by sessions of its own of the given name; all of it or nothing.
 
     All arguments and what is given back can be sent to another process or machine.
     """
     from projections import catalogue  # noqa: F401  (fills the catalogue where the process is a new one)
 
     with connect(url, Duty.PROJECTOR) as reader, connect(url, Duty.PROJECTOR) as writer:
+        for session in (reader, writer):
+            session.execute("SELECT set_config('application_name', %s, false)", (name,))
         return fill_by(reader, writer, parts)
 
 
@@ -50,7 +52,7 @@ def fill_by(
     known = {position: corrections(reader, position) for position in {part.cut.position for part in parts}}
     with without_gc(), writer.transaction(), ThreadPoolExecutor(1) as thread:
         working = [_Filling(writer, part, known[part.cut.position], thread) for part in parts]
-        for stretch in stretches(parts):
+        for stretch in _stretches(parts):
             its = [filling for filling in working if stretch[0] in filling.part.positions()]
             passed = 0
             for entries in _entries(reader, [filling.part for filling in its], known, stretch):
@@ -107,7 +109,12 @@ class _Filling:
         return getattr(row, self.part.model.spec.key)
 
 
-def stretches(parts: Sequence[Part]) -> Iterator[range]:
+def span(parts: Sequence[Part]) -> int:
+    """How many positions are passed in folding the parts together."""
+    return sum(map(len, _stretches(parts)))
+
+
+def _stretches(parts: Sequence[Part]) -> Iterator[range]:
     """The runs of positions all of whose entries are read for the same parts."""
     edges = sorted({edge for part in parts for edge in (part.positions().start, part.positions().stop)})
     for first, end in pairwise(edges):

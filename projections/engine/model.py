@@ -151,6 +151,11 @@ def models() -> Mapping[str, type[ReadModel]]:
     return _MODELS
 
 
+def named(some: Sequence[type[ReadModel]]) -> str:
+    """Some models for people to read: the name of one, or how many."""
+    return some[0].spec.name if len(some) == 1 else f"{len(some)} read models"
+
+
 @cache
 def folds(model: type[ReadModel]) -> dict[type[Event], list[Fold]]:
     """The handlers of a model by event class, in order of declaration."""

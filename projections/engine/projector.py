@@ -1,7 +1,7 @@
 """The projector: keeps every read model in step with the ledger, and looks after what it posted."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from .builds import Build, PostedElsewhere
 from .lease import Lease
 from .model import ReadModel, fingerprint, models
 from .posting import behind, catch_up, ours
-from .rebuilding import Advance, rebuild, roll_back
+from .rebuilding import Advance, make_all, roll_back
 from .watching import Watch
 
 IDLE_S = 0.05
@@ -60,27 +60,34 @@ def refuse_altered(connection: Connection[Any]) -> None:
 
 
 @contextmanager
-def unseen(_: type[ReadModel]) -> Iterator[Advance]:
+def unseen(_: Sequence[type[ReadModel]]) -> Iterator[Advance]:
     """Show no progress."""
     yield lambda _done, _total: None
 
 
-def prepare(url: str, shown: Callable[[type[ReadModel]], AbstractContextManager[Advance]] = unseen) -> list[Build]:
-    """Build the models that are missing or outdated, showing progress for each; gives what was built.
+Shown = Callable[[Sequence[type[ReadModel]]], AbstractContextManager[Advance]]
+"""Shows how far the building of some models has got."""
+
+
+def prepare(url: str, shown: Shown = unseen) -> list[Build]:
+    """Build the models that are missing or outdated, all of them together; gives what was built.
 
     A build that was kept from the last time the very same definition served is put back instead. Refuses
     ``READ_MODEL_ALTERED``.
     """
-    built = []
+    built: list[Build] = []
+    missing: list[type[ReadModel]] = []
     with connect(url, Duty.PROJECTOR) as reader, connect(url, Duty.PROJECTOR) as writer:
         refuse_altered(writer)
         for model in outdated(writer):
             kept = builds.previous(writer, model.spec.name)
             if kept and ours({model.spec.name: kept}) and (back := roll_back(writer, model.spec.name)):
                 built.append(back[0])
-                continue
-            with shown(model) as advance:
-                built.append(rebuild(reader, writer, model, advance))
+            else:
+                missing.append(model)
+        if missing:
+            with shown(missing) as advance:
+                built += [made.build for made in make_all(reader, writer, missing, advance)]
     return built
 
 

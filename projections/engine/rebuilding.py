@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -12,7 +12,8 @@ from . import builds, posting, table
 from .builds import Build
 from .comparing import Difference, compare
 from .cut import Cut
-from .filling import Anew, fill, fill_by, stretches
+from .filling import Anew, fill_by, span
+from .hands import Hands, folded
 from .model import ReadModel, models
 from .parts import Part, Whole, rows_held, shared_out
 from .quarantine import Quarantine
@@ -25,14 +26,6 @@ SWAP_S = 0.2
 """Why: whoever reads a view keeps it from being swapped, and all who ask for it meanwhile have to wait as well."""
 SWAP_AGAIN_S = 0.5
 """Why: between two attempts all who waited have their turn."""
-
-
-class Hands(NamedTuple):
-    """Processes that fold parts side by side, and where they find the ledger."""
-
-    executor: Executor
-    processes: int
-    url: str
 
 
 class Rebuilt(NamedTuple):
@@ -223,30 +216,34 @@ def _folded(
 ) -> Mapping[int, list[Any]]:
     """Fold all parts; gives by build which keys are left to be folded anew, each by itself."""
     head = max((part.cut.position for parts in lists for part in parts), default=0)
-    spans = [sum(map(len, stretches(parts))) for parts in lists]
-    done = 0
+    total = max(sum(map(span, lists)), 1)
     anew: Anew = {}
 
-    def told(positions: int) -> None:
-        nonlocal done
-        done += positions
-        advance(head * done // max(sum(spans), 1), head)
+    def reached(positions: int) -> None:
+        advance(min(head * positions // total, head), head)
 
-    def take(found: Anew) -> None:
+    left = folded(hands, lists, reached) if hands and len(lists) > 1 else _one_by_one(reader, writer, lists, reached)
+    for found in left:
         for build, keys in found.items():
             anew.setdefault(build, []).extend(keys)
-
-    if hands and len(lists) > 1:
-        working = {
-            hands.executor.submit(fill, hands.url, parts): span for parts, span in zip(lists, spans, strict=True)
-        }
-        for each in as_completed(working):
-            take(each.result())
-            told(working[each])
-    else:
-        for parts in lists:
-            take(fill_by(reader, writer, parts, told))
     return anew
+
+
+def _one_by_one(
+    reader: Connection[Any],
+    writer: Connection[Any],
+    lists: Sequence[Sequence[Part]],
+    reached: Callable[[int], None],
+) -> Iterator[Anew]:
+    passed = 0
+
+    def told(positions: int) -> None:
+        nonlocal passed
+        passed += positions
+        reached(passed)
+
+    for parts in lists:
+        yield fill_by(reader, writer, parts, told)
 
 
 def _settle(writer: Connection[Any], model: type[ReadModel], build: Build, keys: Sequence[Any], cut: Cut) -> None:

@@ -1,0 +1,58 @@
+"""Hands: processes, here or elsewhere, that fold parts of a rebuild side by side."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from psycopg import Connection
+
+from ledger.database import connect
+from ledger.reading import BLOCK
+
+from .filling import Anew, fill, span
+from .parts import Part
+
+LOOK_S = 0.5
+"""Why: a bar that moves twice a second is seen to move, and PostgreSQL hardly notices the question."""
+READ = (
+    "SELECT coalesce(sum(tuples_processed), 0) FROM pg_stat_progress_copy JOIN pg_stat_activity USING (pid)"
+    " WHERE application_name = %s AND command = 'COPY TO'"
+)
+
+
+class Hands(NamedTuple):
+    """An executor, how many of its processes to use, and where they find the ledger."""
+
+    executor: Executor
+    processes: int
+    url: str
+
+
+def folded(hands: Hands, lists: Sequence[Sequence[Part]], reached: Callable[[int], None]) -> Iterator[Anew]:
+    """Fold lists of parts side by side, and tell how many positions they have passed, all in all.
+
+    Wherever the processes are, PostgreSQL knows how far they have read.
+    """
+    name = f"daybook rebuild {uuid4().hex[:12]}"
+    # Under the login's own role, which sees what its other sessions do.
+    with connect(hands.url) as look:
+        running = {hands.executor.submit(fill, hands.url, parts, name): span(parts) for parts in lists}
+        passed = told = 0
+        try:
+            while running:
+                done, _ = wait(running, timeout=LOOK_S, return_when=FIRST_COMPLETED)
+                for each in done:
+                    passed += running.pop(each)
+                    yield each.result()
+                told = max(told, passed + _being_read(look, name))
+                reached(told)
+        finally:
+            for each in running:
+                each.cancel()
+
+
+def _being_read(look: Connection[Any], name: str) -> int:
+    row = look.execute(READ, (name,)).fetchone()
+    assert row is not None
+    return int(row[0]) * BLOCK
