@@ -117,7 +117,7 @@ def _columns(connection: Connection[Any], build: Build) -> dict[str, str]:
     """The columns of a build with their types."""
     query = (
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-        " WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
     )
     return dict(connection.execute(query, (table.table(build.table).as_string(),)).fetchall())
 

@@ -59,9 +59,14 @@ def lines(model: type[ReadModel], rows: Sequence[ReadModel]) -> bytes:
 
     Raises one of ``table.UNFIT`` for a row that could not be read back.
     """
-    values, decoder = _shape(model)
-    encoded = _encoder.encode_lines(map(values, rows))
-    decoder.decode_lines(encoded)
+    values, row = _shape(model)
+    told = [*map(values, rows)]
+    encoded = _encoder.encode_lines(told)
+    try:
+        msgspec.convert(told, list[row])  # type: ignore[valid-type]
+    except msgspec.ValidationError:
+        # What is of another type may still be read back as the right one, an UUID as a text for one.
+        msgspec.json.Decoder(row).decode_lines(encoded)
     csv = b"\n".join([line[1:-1] for line in encoded.split(b"\n")])
     if b"\\" in csv:
         # CSV knows two escapes of JSON's: of the backslash and of the quote.
@@ -79,8 +84,8 @@ def _meant(found: re.Match[bytes]) -> bytes:
 
 
 @cache
-def _shape(model: type[ReadModel]) -> tuple[Values, msgspec.json.Decoder[Any]]:
-    """The function that gives a row's values as CSV has them, and the decoder that reads them back."""
+def _shape(model: type[ReadModel]) -> tuple[Values, type[msgspec.Struct]]:
+    """The function that gives a row's values as CSV has them, and their types."""
     hints = columns(model)
     nested = {
         number: _is_object if table.optional(hint)[0] == dict[str, Any] else msgspec.json.Decoder(hint).decode
@@ -88,9 +93,9 @@ def _shape(model: type[ReadModel]) -> tuple[Values, msgspec.json.Decoder[Any]]:
         if table.postgres_type(hint) == "jsonb"
     }
     told = [(name, Any if number in nested else hint) for number, (name, hint) in enumerate(hints.items())]
-    decoder = msgspec.json.Decoder(msgspec.defstruct("_Row", told, array_like=True))
+    row = msgspec.defstruct("_Row", told, array_like=True)
     if not nested:
-        return msgspec.structs.astuple, decoder
+        return msgspec.structs.astuple, row
 
     def values(row: ReadModel) -> Sequence[Any]:
         found = list(msgspec.structs.astuple(row))
@@ -101,7 +106,7 @@ def _shape(model: type[ReadModel]) -> tuple[Values, msgspec.json.Decoder[Any]]:
                 found[number] = encoded.decode()
         return found
 
-    return values, decoder
+    return values, row
 
 
 def _is_object(encoded: bytes) -> None:

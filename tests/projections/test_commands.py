@@ -162,8 +162,8 @@ def test_a_dry_run_tells_what_would_differ_and_changes_nothing(world: World) -> 
 
     said = " ".join(daybook("rebuild", "sales", "--dry-run").stdout.split())
 
-    assert "sales at 2: 0 rows only in the new build, 0 only in the old one, 1 changed." in said
-    assert "amount_minor differs in 1 2 amount_minor: 99 → 2" in said
+    assert "sales, both builds at 2: 0 rows only in the new build 0 rows only in the old one 1 rows changed" in said
+    assert "amount_minor in 1 2 amount_minor: 99 → 2" in said
     assert "The new build serves" not in said
     assert builds.serving(world.connection)["sales"] == serving
     world.rebuild(Sales)
@@ -179,6 +179,28 @@ def test_a_rebuild_by_several_processes_is_taken_back(world: World) -> None:
 
     assert told("rollback", "sales") == [{"model": "sales", "version": 1, "position": 20}]
     assert builds.serving(world.connection)["sales"] == before
+
+
+def test_rows_that_only_one_build_has_are_told_by_their_keys(world: World) -> None:
+    world.given(*(bought(f"p{n}", "ann", "2026-01-01", n) for n in range(1, 10)))
+    serving = builds.serving(world.connection)["sales"]
+    world.admin.execute(f"DELETE FROM books.{serving.table} WHERE position <= 7")
+    world.admin.execute(f"UPDATE books.{serving.table} SET position = 99 WHERE position = 9")
+
+    said = " ".join(daybook("rebuild", "sales").stdout.split())
+
+    assert "8 rows only in the new build: 1, 2, 3, 4, 5 … 1 rows only in the old one: 99 0 rows changed" in said
+    assert "The new build serves; take it back with: daybook rollback sales" in said
+
+
+def test_builds_of_the_past_are_made_and_dropped(world: World) -> None:
+    world.given(*(bought(f"p{n}", "ann", f"2026-01-0{n}", n) for n in range(1, 5)))
+
+    [made] = told("rebuild", "sales", "--as-of", "3", "--occurred-until", "2026-01-02T00:00:00Z")
+
+    assert made == {"model": "sales", "version": 1, "position": 3, "in_service": False, "difference": None}
+    assert told("rebuild", "sales", "--drop-as-of") == [{"model": "sales", "dropped": 1}]
+    assert told("rebuild", "sales", "--drop-as-of") == [{"model": "sales", "dropped": 0}]
 
 
 def test_without_an_earlier_build_a_rollback_says_so(world: World) -> None:

@@ -2,7 +2,9 @@
 
 import random
 import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,15 +16,16 @@ from psycopg import Connection
 from domain.event import Event
 from ledger import database
 from ledger.database import Duty
+from projections.customer_profile import CustomerProfile
 from projections.engine import builds, copying, metric, parts, posting, projector, rebuilding, table
 from projections.engine.cut import Cut
 from projections.engine.hands import Hands
-from projections.engine.model import models
+from projections.engine.model import ReadModel, models
 from projections.engine.sampling import sample
 from projections.metrics.sales_totals import SalesTotals
 from projections.purchase_behaviour import PurchaseBehaviour
 from projections.sales import Sales
-from tests.projections.facts import bought, day, named, voided
+from tests.projections.facts import bought, day, named, registered, voided
 from tests.projections.histories import histories
 from tests.projections.world import World, expected
 
@@ -208,6 +211,23 @@ def test_missing_models_are_built_when_the_projector_starts(world: World) -> Non
     assert world.rows(PurchaseBehaviour)[named("ann")].purchases == 1
 
 
+def test_missing_models_are_built_together(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 5))
+    world.admin.execute("UPDATE books.builds SET version = 99 WHERE model IN ('sales', 'remedies')")
+    shown: list[list[str]] = []
+
+    @contextmanager
+    def show(missing: Sequence[type[ReadModel]]) -> Iterator[rebuilding.Advance]:
+        shown.append([model.spec.name for model in missing])
+        yield lambda _done, _total: None
+
+    built = projector.prepare(world.url, show)
+
+    assert [build.model for build in built] == ["remedies", "sales"]
+    assert shown == [["remedies", "sales"]]
+    assert world.rows(Sales) == expected(Sales, world.entries())
+
+
 def test_a_rebuild_tells_how_far_it_has_got(world: World) -> None:
     world.enter([bought(f"p{n}", "ann", "2026-01-01", n) for n in range(5)])
     told: list[tuple[int, int | None]] = []
@@ -267,6 +287,68 @@ def test_a_new_build_is_compared_with_the_one_in_service_where_both_stand(world:
     assert made.in_service
     assert made.build.position == 5
     assert world.rows(Sales) == expected(Sales, world.entries())
+
+
+def test_what_may_be_sealed_is_not_shown_by_a_comparison(world: World) -> None:
+    world.given(registered("ann", name="Ann", reference="R1"))
+    serving = builds.serving(world.connection)["customer_profile"]
+    changes = "name = 'x', reference = 'R2', contact_points = '[{}]'"
+    world.admin.execute(f"UPDATE books.{serving.table} SET {changes}")
+
+    made = rebuilding.make(world.reader, world.connection, CustomerProfile, compared=True)
+
+    assert made.difference is not None
+    sealed = ("sealed", "sealed, otherwise")
+    [(key, changed)] = made.difference.examples
+    assert key == str(named("ann"))
+    assert changed == {"name": sealed, "reference": ("R2", "R1"), "contact_points": sealed}
+
+
+def test_entries_are_posted_while_builds_are_compared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 1))
+    compare = rebuilding.compare
+
+    def while_more_is_posted(*arguments: Any) -> Any:
+        world.enter([bought("p2", "ann", "2026-01-02", 2)])
+        with database.connect(world.url, Duty.PROJECTOR) as projecting:
+            assert posting.catch_up(projecting) == 1
+        return compare(*arguments)
+
+    monkeypatch.setattr(rebuilding, "compare", while_more_is_posted)
+    made = rebuilding.make(world.reader, world.connection, Sales, compared=True)
+
+    assert made.difference is not None
+    assert (made.difference.position, made.difference.is_empty) == (1, True)
+    assert made.build.position == 2
+    assert world.rows(Sales) == expected(Sales, world.entries())
+
+
+def test_a_column_of_another_type_counts_as_another_column(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01", 1))
+    serving = builds.serving(world.connection)["sales"]
+    world.admin.execute("DROP VIEW books.sales")
+    world.admin.execute(f"ALTER TABLE books.{serving.table} ALTER pieces TYPE text, DROP lines, ADD weight int")
+
+    made = rebuilding.make(world.reader, world.connection, Sales, compared=True)
+
+    assert made.difference is not None
+    assert (made.difference.only_before, made.difference.only_after, made.difference.changed) == (0, 0, 0)
+    assert made.difference.columns_added == ["lines", "pieces"]
+    assert made.difference.columns_removed == ["pieces", "weight"]
+    assert not made.difference.is_empty
+    world.rebuild(Sales)
+
+
+def test_tables_that_the_register_does_not_know_are_removed_unless_a_view_needs_them(world: World) -> None:
+    world.admin.execute("CREATE TABLE books.sales_v1_b999 (position bigint)")
+    world.admin.execute("CREATE TABLE books.sales_v1_b998 (position bigint)")
+    world.admin.execute("CREATE VIEW books.still_needed AS SELECT * FROM books.sales_v1_b998")
+    world.admin.execute("ALTER TABLE books.sales_v1_b999 OWNER TO daybook_projector")
+
+    world.rebuild(Sales)
+
+    assert {"sales_v1_b999", "sales_v1_b998"} & tables(world.admin) == {"sales_v1_b998"}
+    world.admin.execute("DROP TABLE books.sales_v1_b998 CASCADE")
 
 
 def test_a_trial_changes_nothing(world: World) -> None:
