@@ -8,6 +8,7 @@ undone, and they are rare.
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -22,7 +23,9 @@ ESCAPE = re.compile(rb'\\(?:(["\\])|u([0-9a-fA-F]{4})|(.))')
 MEANT = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"/": b"/"}
 
 _encoder = msgspec.json.Encoder()
+_meeting = Lock()
 Values = Callable[[Any], Sequence[Any]]
+Shape = tuple[Values, type[msgspec.Struct], msgspec.json.Decoder[Any]]
 
 
 def load(connection: Connection[Any], model: type[ReadModel], name: str, rows: Sequence[ReadModel]) -> None:
@@ -59,14 +62,14 @@ def lines(model: type[ReadModel], rows: Sequence[ReadModel]) -> bytes:
 
     Raises one of ``table.UNFIT`` for a row that could not be read back.
     """
-    values, row = _shape(model)
+    values, row, decoder = _known(model)
     told = [*map(values, rows)]
     encoded = _encoder.encode_lines(told)
     try:
         msgspec.convert(told, list[row])  # type: ignore[valid-type]
     except msgspec.ValidationError:
         # What is of another type may still be read back as the right one, an UUID as a text for one.
-        msgspec.json.Decoder(row).decode_lines(encoded)
+        decoder.decode_lines(encoded)
     csv = b"\n".join([line[1:-1] for line in encoded.split(b"\n")])
     if b"\\" in csv:
         # CSV knows two escapes of JSON's: of the backslash and of the quote.
@@ -83,9 +86,15 @@ def _meant(found: re.Match[bytes]) -> bytes:
     return chr(int(code, 16)).encode() if code else MEANT[letter]
 
 
+def _known(model: type[ReadModel]) -> Shape:
+    # One at a time: msgspec 0.22 crashes where two threads meet a type at once.
+    with _meeting:
+        return _shape(model)
+
+
 @cache
-def _shape(model: type[ReadModel]) -> tuple[Values, type[msgspec.Struct]]:
-    """The function that gives a row's values as CSV has them, and their types."""
+def _shape(model: type[ReadModel]) -> Shape:
+    """The function that gives a row's values as CSV has them, their types, and the decoder that reads them back."""
     hints = columns(model)
     nested = {
         number: _is_object if table.optional(hint)[0] == dict[str, Any] else msgspec.json.Decoder(hint).decode
@@ -94,8 +103,9 @@ def _shape(model: type[ReadModel]) -> tuple[Values, type[msgspec.Struct]]:
     }
     told = [(name, Any if number in nested else hint) for number, (name, hint) in enumerate(hints.items())]
     row = msgspec.defstruct("_Row", told, array_like=True)
+    decoder = msgspec.json.Decoder(row)
     if not nested:
-        return msgspec.structs.astuple, row
+        return msgspec.structs.astuple, row, decoder
 
     def values(row: ReadModel) -> Sequence[Any]:
         found = list(msgspec.structs.astuple(row))
@@ -106,7 +116,7 @@ def _shape(model: type[ReadModel]) -> tuple[Values, type[msgspec.Struct]]:
                 found[number] = encoded.decode()
         return found
 
-    return values, row
+    return values, row, decoder
 
 
 def _is_object(encoded: bytes) -> None:

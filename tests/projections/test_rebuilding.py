@@ -1,6 +1,5 @@
 """Rebuilding: beside the build in service, while entries come in and readers read, and put in its place at once."""
 
-import random
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +15,13 @@ from psycopg import Connection
 from domain.event import Event
 from ledger import database
 from ledger.database import Duty
-from projections.customer_profile import CustomerProfile
 from projections.engine import builds, copying, metric, parts, posting, projector, rebuilding, table
-from projections.engine.cut import Cut
 from projections.engine.hands import Hands
 from projections.engine.model import ReadModel, models
-from projections.engine.sampling import sample
 from projections.metrics.sales_totals import SalesTotals
 from projections.purchase_behaviour import PurchaseBehaviour
 from projections.sales import Sales
-from tests.projections.facts import bought, day, named, registered, voided
+from tests.projections.facts import bought, named, voided
 from tests.projections.histories import histories
 from tests.projections.world import World, expected
 
@@ -270,75 +266,6 @@ def test_parts_are_folded_side_by_side_by_whatever_executor(world: World) -> Non
     assert told[-1] == (60, 60)
 
 
-def test_a_new_build_is_compared_with_the_one_in_service_where_both_stand(world: World) -> None:
-    world.given(*(bought(f"p{n}", "ann", "2026-01-01", n) for n in range(1, 5)))
-    serving = builds.serving(world.connection)["sales"]
-    world.admin.execute(f"UPDATE books.{serving.table} SET amount_minor = 99 WHERE position = 2")
-    world.admin.execute(f"DELETE FROM books.{serving.table} WHERE position = 3")
-    world.enter([bought("p9", "eve", "2026-01-02", 9)])
-
-    made = rebuilding.make(world.reader, world.connection, Sales, compared=True)
-
-    assert made.difference is not None
-    assert (made.difference.position, made.difference.rows) == (4, 4)
-    assert (made.difference.only_after, made.difference.changed) == (1, 1)
-    assert made.difference.changed_columns == {"amount_minor": 1}
-    assert ("2", {"amount_minor": (99, 2)}) in made.difference.examples
-    assert made.in_service
-    assert made.build.position == 5
-    assert world.rows(Sales) == expected(Sales, world.entries())
-
-
-def test_what_may_be_sealed_is_not_shown_by_a_comparison(world: World) -> None:
-    world.given(registered("ann", name="Ann", reference="R1"))
-    serving = builds.serving(world.connection)["customer_profile"]
-    changes = "name = 'x', reference = 'R2', contact_points = '[{}]'"
-    world.admin.execute(f"UPDATE books.{serving.table} SET {changes}")
-
-    made = rebuilding.make(world.reader, world.connection, CustomerProfile, compared=True)
-
-    assert made.difference is not None
-    sealed = ("sealed", "sealed, otherwise")
-    [(key, changed)] = made.difference.examples
-    assert key == str(named("ann"))
-    assert changed == {"name": sealed, "reference": ("R2", "R1"), "contact_points": sealed}
-
-
-def test_entries_are_posted_while_builds_are_compared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.given(bought("p1", "ann", "2026-01-01", 1))
-    compare = rebuilding.compare
-
-    def while_more_is_posted(*arguments: Any) -> Any:
-        world.enter([bought("p2", "ann", "2026-01-02", 2)])
-        with database.connect(world.url, Duty.PROJECTOR) as projecting:
-            assert posting.catch_up(projecting) == 1
-        return compare(*arguments)
-
-    monkeypatch.setattr(rebuilding, "compare", while_more_is_posted)
-    made = rebuilding.make(world.reader, world.connection, Sales, compared=True)
-
-    assert made.difference is not None
-    assert (made.difference.position, made.difference.is_empty) == (1, True)
-    assert made.build.position == 2
-    assert world.rows(Sales) == expected(Sales, world.entries())
-
-
-def test_a_column_of_another_type_counts_as_another_column(world: World) -> None:
-    world.given(bought("p1", "ann", "2026-01-01", 1))
-    serving = builds.serving(world.connection)["sales"]
-    world.admin.execute("DROP VIEW books.sales")
-    world.admin.execute(f"ALTER TABLE books.{serving.table} ALTER pieces TYPE text, DROP lines, ADD weight int")
-
-    made = rebuilding.make(world.reader, world.connection, Sales, compared=True)
-
-    assert made.difference is not None
-    assert (made.difference.only_before, made.difference.only_after, made.difference.changed) == (0, 0, 0)
-    assert made.difference.columns_added == ["lines", "pieces"]
-    assert made.difference.columns_removed == ["pieces", "weight"]
-    assert not made.difference.is_empty
-    world.rebuild(Sales)
-
-
 def test_tables_that_the_register_does_not_know_are_removed_unless_a_view_needs_them(world: World) -> None:
     world.admin.execute("CREATE TABLE books.sales_v1_b999 (position bigint)")
     world.admin.execute("CREATE TABLE books.sales_v1_b998 (position bigint)")
@@ -349,98 +276,3 @@ def test_tables_that_the_register_does_not_know_are_removed_unless_a_view_needs_
 
     assert {"sales_v1_b999", "sales_v1_b998"} & tables(world.admin) == {"sales_v1_b998"}
     world.admin.execute("DROP TABLE books.sales_v1_b998 CASCADE")
-
-
-def test_a_trial_changes_nothing(world: World) -> None:
-    world.given(bought("p1", "ann", "2026-01-01", 1))
-    serving = builds.serving(world.connection)
-
-    made = rebuilding.make(world.reader, world.connection, Sales, compared=True, trial=True)
-
-    assert made.difference is not None
-    assert made.difference.is_empty
-    assert not made.in_service
-    assert builds.serving(world.connection) == serving
-    assert registered_builds(world.admin) == SERVING
-
-
-def test_a_rollback_puts_the_build_before_back_and_a_second_returns(world: World) -> None:
-    world.given(bought("p1", "ann", "2026-01-01", 1))
-    before = builds.serving(world.connection)["sales"]
-    after = world.rebuild(Sales)
-    world.given(bought("p2", "ann", "2026-01-02", 2))
-
-    back, known = rebuilding.roll_back(world.connection, "sales") or (None, None)
-
-    assert back == before._replace(position=2)
-    assert known
-    assert world.rows(Sales) == expected(Sales, world.entries())
-    assert rebuilding.roll_back(world.connection, "sales") == (after._replace(position=2), True)
-
-
-def test_a_build_of_another_definition_serves_as_it_stands(world: World) -> None:
-    world.given(bought("p1", "ann", "2026-01-01", 1))
-    world.rebuild(Sales)
-    world.admin.execute("UPDATE books.builds SET fingerprint = 'another' WHERE state = 'retired'")
-    world.given(bought("p2", "ann", "2026-01-02", 2))
-
-    back, known = rebuilding.roll_back(world.connection, "sales") or (None, None)
-
-    assert back is not None
-    assert (back.position, known) == (1, False)
-    assert list(world.rows(Sales)) == [1]
-    world.rebuild(Sales)
-
-
-def test_without_an_earlier_build_nothing_is_rolled_back(world: World) -> None:
-    assert rebuilding.roll_back(world.connection, "sales") is None
-
-
-def test_a_kept_build_of_the_very_definition_serves_again_without_being_built(world: World) -> None:
-    world.given(bought("p1", "ann", "2026-01-01", 1))
-    kept = builds.serving(world.connection)["sales"]
-    world.rebuild(Sales)
-    world.admin.execute("UPDATE books.builds SET version = 99 WHERE state = 'serving' AND model = 'sales'")
-
-    built = projector.prepare(world.url)
-
-    assert [build.id for build in built] == [kept.id]
-
-
-@pytest.mark.parametrize("until", [None, day("2026-01-03")])
-def test_a_build_of_the_past_is_kept_beside_the_one_in_service(world: World, until: datetime | None) -> None:
-    world.given(*(bought(f"p{n}", "ann", f"2026-01-0{n}", n) for n in range(1, 6)))
-    serving, cut = builds.serving(world.connection), Cut(4, until)
-
-    build = rebuilding.make_as_of(world.reader, world.connection, Sales, cut)
-
-    assert builds.as_of(world.connection, Sales, cut) == build
-    found = world.connection.execute(f"SELECT position FROM books.{build.table} ORDER BY 1").fetchall()
-    assert [position for (position,) in found] == list(expected(Sales, world.entries()[:4], until))
-    assert builds.serving(world.connection) == serving
-    again = rebuilding.make_as_of(world.reader, world.connection, Sales, cut)
-    assert builds.as_of(world.connection, Sales, cut) == again
-    assert build.table not in tables(world.admin)
-
-
-def test_so_many_builds_of_the_past_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builds, "AS_OF_MAX", 2)
-    world.given(*(bought(f"p{n}", "ann", f"2026-01-0{n}", n) for n in range(1, 5)))
-
-    for position in (1, 2, 3):
-        rebuilding.make_as_of(world.reader, world.connection, Sales, Cut(position))
-
-    kept = [builds.as_of(world.connection, Sales, Cut(position)) is not None for position in (1, 2, 3)]
-    assert kept == [False, True, True]
-
-
-def test_a_sample_shows_the_rows_of_some_customers_and_writes_nothing(world: World) -> None:
-    world.given(*(bought(f"p{n}", f"c{n % 4}", "2026-01-01", n + 1) for n in range(40)))
-
-    found = sample(world.connection, PurchaseBehaviour, 2, random.Random(1))
-
-    rows = world.rows(PurchaseBehaviour)
-    assert (found.customers, len(found.rows), found.entries, found.entries_in_all) == (2, 2, 20, 40)
-    assert all(rows[row.customer_id] == row for row in found.rows)
-    assert found.failing == []
-    assert registered_builds(world.admin) == SERVING
