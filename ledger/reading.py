@@ -96,6 +96,13 @@ def _upcast(text: str | bytes) -> bytes:
     return msgspec.json.encode({"type": f"{name}/{event.schema}"} | envelope | upcast(event, int(schema), raw))
 
 
+def head(connection: Connection[Any]) -> int:
+    """The position of the ledger's last entry; 0 while there is none."""
+    row = connection.execute("SELECT position FROM ledger.head").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def copy_lines(connection: Connection[Any], query: sql.Composed, params: Sequence[Any] = ()) -> Iterator[bytes]:
     """Stream a query of JSON lines through COPY, as chunks of whole lines ready to decode."""
     rest = b""

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
 
 import typer
-from psycopg import Connection
 
 from domain.policy import TierRule
 from domain.vocabulary import Role
 from ledger import database, migrate
 from ledger.database import Duty
+from ledger.reading import head
 from ledger.sources.simulation import World, simulate
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 
@@ -62,7 +61,7 @@ def run() -> None:
     url = settings.url()
     with database.connect(url) as connection:
         migrate.migrate(connection)
-        empty = _head(connection) == 0
+        empty = head(connection) == 0
     if empty:
         _simulate(settings)
     build_missing(url)
@@ -72,12 +71,6 @@ def run() -> None:
         _review(settings, url)
     with projector():
         serve(settings, opened=lambda: _show(settings, url))
-
-
-def _head(connection: Connection[Any]) -> int:
-    row = connection.execute("SELECT position FROM ledger.head").fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _simulate(settings: Settings) -> None:

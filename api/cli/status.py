@@ -7,6 +7,7 @@ import typer
 
 from ledger import database
 from ledger.database import Duty
+from ledger.reading import head
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine import alarms, builds, lease, quarantine
 from projections.engine.alarms import Alarm
@@ -39,17 +40,16 @@ def status(
 ) -> None:
     """Show the ledger's head, whether it is posted, where each read model stands, and what is wrong with its rows."""
     with database.connect(ready_url(load()), Duty.PROJECTOR) as connection:
-        head = connection.execute("SELECT position FROM ledger.head").fetchone()
+        last = head(connection)
         standing = builds.serving(connection)
         certificates = builds.certificates(connection)
         aside, alarmed = quarantine.listed(connection), alarms.listed(connection)
         projector = lease.standing(connection)
-    assert head is not None
-    lines = [_standing(model, standing.get(name), head[0], aside, alarmed) for name, model in sorted(models().items())]
+    lines = [_standing(model, standing.get(name), last, aside, alarmed) for name, model in sorted(models().items())]
     if json:
         as_json(
             {
-                "head": head[0],
+                "head": last,
                 "projector": projector._asdict(),
                 "models": [
                     dict(zip(STANDING, line, strict=True)) | _made_of(standing.get(line[0]), certificates.get(line[0]))
@@ -60,7 +60,7 @@ def status(
             }
         )
     else:
-        out.print(f"The ledger's head is at {head[0]:,}.".replace(",", " "))
+        out.print(f"The ledger's head is at {last:,}.".replace(",", " "))
         out.print(lease.told(projector), markup=False)
         rows(STANDING, lines, json)
         _advise(lines, standing, aside)

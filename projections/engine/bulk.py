@@ -116,19 +116,15 @@ class Bulk:
             self._anew[key] = key
 
 
-def is_feed(model: type[ReadModel]) -> bool:
-    """Whether a model has a row for each entry."""
-    return model.spec.by == "position"
-
-
 def _grouped(model: type[ReadModel], handlers: Collection[Fold]) -> tuple[Group, ...]:
     groups: list[tuple[str, list[Handler]]] = []
     for handle, key, amends, own in handlers:
         if not groups or groups[-1][0] != key:
             groups.append((key, []))
         groups[-1][1].append((handle, amends, own))
-    feed = is_feed(model)
-    return tuple(Group(attrgetter(key), tuple(each), feed and key != model.spec.by) for key, each in groups)
+    return tuple(
+        Group(attrgetter(key), tuple(each), model.spec.is_feed and key != model.spec.by) for key, each in groups
+    )
 
 
 def _marking(handlers: Collection[Fold]) -> list[Fold]:

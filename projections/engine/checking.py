@@ -18,14 +18,13 @@ from domain.event import Event
 from . import alarms, builds, posting, table
 from .alarms import Compared
 from .builds import Build
-from .corrections import follows_merges
+from .corrections import redirected
 from .cut import Cut
 from .folding import steps
-from .links import Links
 from .model import ReadModel, columns
 from .quarantine import Quarantine
 from .rebuilding import Advance
-from .refolding import refold
+from .refolding import links_for, refold
 
 AT_ONCE_MAX = 200
 """Why: comparing so many takes a fraction of a second, for which a rebuild may wait to put its build in service."""
@@ -146,9 +145,8 @@ def _of_an_entry(connection: Connection[Any], model: type[ReadModel], build: Bui
 
 def _keys(connection: Connection[Any], model: type[ReadModel], build: Build, entries: Collection[Event]) -> set[Any]:
     """The keys that entries count for where the build stands."""
-    if follows_merges(model):
-        entries = Links.at(connection, build.position).redirected(entries)
-    return {step.key for step in steps(model, entries)}
+    links = links_for(connection, model, Cut(build.position))
+    return {step.key for step in steps(model, redirected(model, entries, links))}
 
 
 def _of_a_row(connection: Connection[Any], model: type[ReadModel], build: Build) -> list[Any]:

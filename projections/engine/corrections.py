@@ -63,7 +63,7 @@ class Corrections(NamedTuple):
                 entry.amended(self.changes[entry.position]) if entry.position in self.changes else entry
                 for entry in entries
             ]
-        return self.links.redirected(entries) if follows_merges(model) else entries
+        return redirected(model, entries, self.links)
 
 
 def corrections(connection: Connection[Any], to: int) -> Corrections:
@@ -112,6 +112,11 @@ def _taken(rows: Iterable[Row], links: Links) -> Corrections:
 def marks(model: type[ReadModel], field: str) -> bool:
     """Whether a model keeps corrected entries as they were entered, and marks them itself."""
     return any(fold.key == field for kind in CORRECTING for fold in folds(model).get(kind, ()))
+
+
+def redirected(model: type[ReadModel], entries: Collection[Event], links: Links) -> Collection[Event]:
+    """The entries as the model's folds see them because of merges alone."""
+    return links.redirected(entries) if follows_merges(model) else entries
 
 
 @cache

@@ -14,7 +14,7 @@ from ledger.database import Duty, connect
 from ledger.reading import BLOCK, copy_blocks, decoded_lines
 
 from . import copying
-from .bulk import Bulk, is_feed
+from .bulk import Bulk
 from .corrections import Corrections, corrections
 from .model import ReadModel, folds
 from .parts import Part, of_types
@@ -69,7 +69,7 @@ class _Filling:
     def __init__(self, writer: Connection[Any], part: Part, known: Corrections, thread: ThreadPoolExecutor) -> None:
         self.part, self._writer, self._thread = part, writer, thread
         self._bulk = Bulk(part.model, known, part.cut.occurred_until)
-        self._flows = is_feed(part.model)
+        self._flows = part.model.spec.is_feed
         self._waits = part.model.spec.order_by == "occurred_at" and not self._flows
         self._held: list[Event] = []
         self._unfit: list[Any] = []

@@ -60,19 +60,14 @@ def fold_into(row: ReadModel, step: Step) -> None:
 
 
 def fold_steps(
-    model: type[ReadModel],
-    rows: MutableMapping[Any, ReadModel],
-    todo: Iterable[Step],
-    anew: set[Any],
-    *,
-    from_the_first: bool = False,
+    model: type[ReadModel], rows: MutableMapping[Any, ReadModel], todo: Iterable[Step], anew: set[Any]
 ) -> None:
     """Fold every step into ``rows``, which hold what was folded of their keys before.
 
     The keys in ``anew`` are passed over, since they have to be folded anew; a key whose fold raises joins them, and
-    one whose entry comes late in the model's order, which none does where all are folded ``from_the_first``.
+    one whose entry comes late in the model's order.
     """
-    ordered = model.spec.order_by == "occurred_at" and not from_the_first
+    ordered = model.spec.order_by == "occurred_at"
     for step in todo:
         if step.key in anew:
             continue

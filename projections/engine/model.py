@@ -99,6 +99,11 @@ class Spec(NamedTuple):
     follows_merges: bool
     """Whether the entries of a customer that was merged into another count for that one."""
 
+    @property
+    def is_feed(self) -> bool:
+        """Whether the model has a row for each entry."""
+        return self.by == "position"
+
 
 class ModelType(msgspec.StructMeta):
     """Makes each read model a struct whose class arguments name its key, version and indexes."""

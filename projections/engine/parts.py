@@ -16,7 +16,6 @@ from psycopg import Connection, sql
 from domain.event import ENVELOPE
 
 from .builds import Build
-from .bulk import is_feed
 from .corrections import Corrections, follows_merges
 from .cut import Cut
 from .model import ReadModel, columns, envelope_needed, folds, models
@@ -65,7 +64,7 @@ class Part(NamedTuple):
     def positions(self) -> range:
         """The positions of the entries that the part reads."""
         head = self.cut.position
-        if not is_feed(self.model):
+        if not self.model.spec.is_feed:
             return range(1, head + 1)
         return range(head * self.number // self.of + 1, head * (self.number + 1) // self.of + 1)
 
@@ -76,7 +75,7 @@ class Part(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether the part takes all entries of its types between its positions."""
-        return self.of == 1 or is_feed(self.model)
+        return self.of == 1 or self.model.spec.is_feed
 
     def types(self) -> set[str]:
         """The types of the entries that are read."""
@@ -123,7 +122,7 @@ class Whole(NamedTuple):
 def parts(build: Build, cut: Cut, rows: int, processes: int = 1) -> list[Part]:
     """The parts to fold apart: as many as there are processes, and as keep the rows of each within memory."""
     model = models()[build.model]
-    number = max(processes, 1 if is_feed(model) else -(-rows // ROWS_MAX))
+    number = max(processes, 1 if model.spec.is_feed else -(-rows // ROWS_MAX))
     if optional(columns(model)[model.spec.key])[0] not in HASHABLE:
         number = 1
     return [Part(build, n, number, cut) for n in range(min(number, HASHED))]
@@ -134,7 +133,7 @@ def rows_held(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> 
 
     In business-time order the entries are held as well, to be sorted.
     """
-    if is_feed(model):
+    if model.spec.is_feed:
         return 0
     found = connection.execute(CERTIFIED, (model.spec.name,)).fetchone()
     if found and model.spec.order_by == "position":
@@ -161,7 +160,7 @@ def shared_out(whole: Sequence[Whole], processes: int) -> list[list[Part]]:
     held, apart = [0] * processes, []
     for build, cut, rows in sorted(whole, key=lambda each: -each.rows):
         least = held.index(min(held))
-        if is_feed(models()[build.model]):
+        if models()[build.model].spec.is_feed:
             for its, part in zip(lists, parts(build, cut, rows, processes), strict=True):
                 its.append(part)
         elif held[least] + rows <= ROWS_MAX:

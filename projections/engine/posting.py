@@ -11,7 +11,7 @@ from ledger.reading import decoded_lines, line
 
 from . import builds, copying, table
 from .builds import Build
-from .corrections import CORRECTING, follows_merges
+from .corrections import CORRECTING, redirected
 from .cut import Cut
 from .folding import fold_steps, steps
 from .links import MERGING, Links
@@ -59,12 +59,12 @@ def post(
     links = Links.at(connection, to) if links is None else links
     telling = [entry for entry in fresh if isinstance(entry, TELLING)]
     anew = keys_to_refold(connection, model, telling, build.position, links) if telling else set()
-    todo = list(steps(model, links.redirected(fresh) if follows_merges(model) else fresh))
+    todo = list(steps(model, redirected(model, fresh, links)))
     if todo or anew:
         aside = Quarantine(connection, build)
         todo = [step for step in todo if step.key not in anew and not aside.holds(step.key)]
         # A feed's own row is new with its entry; only rows found by another field can be there already.
-        asked = {step.key for step in todo if model.spec.by != "position" or step.fold.amends}
+        asked = {step.key for step in todo if not model.spec.is_feed or step.fold.amends}
         rows = table.select(connection, model, build.table, asked)
         fold_steps(model, rows, todo, anew)
         keep(connection, model, build, rows, anew, Cut(to), aside, _put(model, build))
@@ -76,7 +76,7 @@ Put = Callable[[Connection[Any], type[ReadModel], str, Iterable[ReadModel]], Non
 
 def _put(model: type[ReadModel], build: Build) -> Put:
     """How rows are put into a build's table: those of a feed's new entries cannot be there yet, which saves looking."""
-    if model.spec.key != "position":
+    if not model.spec.is_feed:
         return table.upsert
 
     def put(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection, errors
 
+from ledger.reading import head
+
 from . import builds, posting, table
 from .builds import Build
 from .comparing import Difference, compare
@@ -152,13 +154,7 @@ def _locked(writer: Connection[Any], name: str) -> Iterator[None]:
 def _target(connection: Connection[Any], model: type[ReadModel], compared: bool) -> int:
     """How far to load: as far as the build in service stands where the two are to be compared, else to the head."""
     standing = builds.serving(connection).get(model.spec.name) if compared else None
-    return min(standing.position, _head(connection)) if standing else _head(connection)
-
-
-def _head(connection: Connection[Any]) -> int:
-    row = connection.execute("SELECT position FROM ledger.head").fetchone()
-    assert row is not None
-    return int(row[0])
+    return min(standing.position, head(connection)) if standing else head(connection)
 
 
 def _filled(
@@ -215,12 +211,12 @@ def _folded(
     hands: Hands | None,
 ) -> Mapping[int, list[Any]]:
     """Fold all parts; gives by build which keys are left to be folded anew, each by itself."""
-    head = max((part.cut.position for parts in lists for part in parts), default=0)
+    last = max((part.cut.position for parts in lists for part in parts), default=0)
     total = max(sum(map(span, lists)), 1)
     anew: Anew = {}
 
     def reached(positions: int) -> None:
-        advance(min(head * positions // total, head), head)
+        advance(min(last * positions // total, last), last)
 
     left = folded(hands, lists, reached) if hands and len(lists) > 1 else _one_by_one(reader, writer, lists, reached)
     for found in left:
@@ -269,7 +265,7 @@ def _compared(writer: Connection[Any], model: type[ReadModel], build: Build) -> 
 
 def _in_service(writer: Connection[Any], model: type[ReadModel], build: Build) -> Build:
     """Post to a build what was entered meanwhile, the last of it while nobody else posts, and put it in service."""
-    while build.position + posting.BATCH_MAX <= _head(writer):
+    while build.position + posting.BATCH_MAX <= head(writer):
         with writer.transaction():
             build = _posted(writer, model, build, build.position + posting.BATCH_MAX)
     return _swapped(writer, build, lambda: _posted(writer, model, build))

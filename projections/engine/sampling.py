@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg import Connection, sql
 
-from ledger.reading import copy_lines, decoded_lines, line
+from ledger.reading import copy_lines, decoded_lines, head, line
 
 from .corrections import corrections
 from .cut import Cut
@@ -51,9 +51,7 @@ class Sample(NamedTuple):
 
 def sample(connection: Connection[Any], model: type[ReadModel], customers: int, chance: random.Random) -> Sample:
     """Fold what concerns some customers drawn by chance; nothing is written."""
-    row = connection.execute("SELECT position FROM ledger.head").fetchone()
-    assert row is not None
-    cut = Cut(row[0])
+    cut = Cut(head(connection))
     drawn = _drawn(connection, cut, customers, chance)
     began = time.perf_counter()
     keys, entries = _concerned(connection, model, drawn, cut)

@@ -14,7 +14,7 @@ from psycopg import Connection
 
 from ledger import database
 from ledger.database import Duty
-from ledger.reading import copy_blocks, decoder
+from ledger.reading import copy_blocks, decoder, head
 from ledger.sources.simulation import simulate
 from ledger.sources.world.parameters import World
 from ledger.vault import Vault
@@ -91,13 +91,13 @@ def _bare(reader: Connection[Any], chosen: Sequence[type[ReadModel]]) -> None:
     fields = {field for model in chosen for field in envelope_needed(model)}
     decode = decoder().decode_lines
     gc.disable()
-    for lines in copy_blocks(reader, fields, of_types(_types(chosen)), 1, _head(reader)):
+    for lines in copy_blocks(reader, fields, of_types(_types(chosen)), 1, head(reader)):
         decode(lines)
     gc.enable()
 
 
 def _filled(reader: Connection[Any], writer: Connection[Any], chosen: Sequence[type[ReadModel]]) -> float:
-    cut = Cut(_head(reader))
+    cut = Cut(head(reader))
     parts = [Part(builds.begin(writer, model), 0, 1, cut) for model in chosen]
     began = time.perf_counter()
     fill_by(reader, writer, parts)
@@ -117,7 +117,7 @@ def _grown(server_url: str, size: int) -> str:
     """One line of the growth table; the rebuild runs in a process of its own, which tells its peak memory."""
     with fresh_database(server_url) as url, database.connect(url, Duty.PROJECTOR) as reader:
         _simulate(url, size)
-        entries = _head(reader)
+        entries = head(reader)
         began = time.perf_counter()
         _bare(reader, list(models().values()))
         bare = time.perf_counter() - began
@@ -156,9 +156,3 @@ def _entries(connection: Connection[Any], chosen: Sequence[type[ReadModel]]) -> 
 
 def _types(chosen: Sequence[type[ReadModel]]) -> list[str]:
     return sorted({kind.type_name for model in chosen for kind in folds(model)})
-
-
-def _head(connection: Connection[Any]) -> int:
-    row = connection.execute("SELECT position FROM ledger.head").fetchone()
-    assert row is not None
-    return int(row[0])
