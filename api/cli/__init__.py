@@ -28,6 +28,7 @@ from . import (
     status,
     tiers,
     tokens,
+    verifying,
 )
 from .report import fail
 
@@ -47,6 +48,7 @@ PARTS = (
     status,
     checking,
     sealing,
+    verifying,
     tiers,
     database,
     intake,
