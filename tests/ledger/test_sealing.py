@@ -211,7 +211,7 @@ def test_after_a_rotation_old_checkpoints_still_verify_by_their_key(
 
 KMS = f"""
 import sys
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 print(b64encode(Ed25519PrivateKey.from_private_bytes({bytes(range(32))!r}).sign(sys.stdin.buffer.read())).decode())
 """
