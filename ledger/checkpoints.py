@@ -15,6 +15,15 @@ LATEST = SELECT + "ORDER BY size DESC LIMIT 1"
 AT_OR_AFTER = SELECT + "WHERE size >= %s ORDER BY size LIMIT 1"
 ISSUED = SELECT + "WHERE size > %s AND size <= coalesce(%s, size) ORDER BY size"
 
+STANDING = """
+    SELECT (SELECT json_build_object('size', size, 'issued_at', issued_at) FROM seals.checkpoints
+             ORDER BY size DESC LIMIT 1),
+           (SELECT coalesce(json_object_agg(place, size), '{}')
+              FROM (SELECT place, max(size) AS size FROM seals.publications GROUP BY place) p),
+           (SELECT coalesce(json_object_agg(witness, size), '{}')
+              FROM (SELECT witness, max(size) AS size FROM seals.cosignatures GROUP BY witness) c),
+           (SELECT coalesce(json_object_agg(place, error), '{}') FROM seals.troubles)"""
+
 
 class Checkpoint(NamedTuple):
     """The root over the first ``size`` entries, signed."""
@@ -25,6 +34,24 @@ class Checkpoint(NamedTuple):
     """The C2SP tlog-checkpoint as it was issued, with the cosignatures that witnesses have given since."""
     issued_at: datetime
 
+    @property
+    def origin(self) -> str:
+        """The ledger's name, as the checkpoint has it."""
+        return self.note.partition("\n")[0]
+
+
+class Standing(NamedTuple):
+    """How far the ledger is sealed, and what the places outside it have."""
+
+    last: dict[str, Any] | None
+    """Size and time of the last checkpoint; ``None`` while there is none."""
+    published: dict[str, int]
+    """The size each place got last."""
+    witnessed: dict[str, int]
+    """The size each witness cosigned last."""
+    troubles: dict[str, str]
+    """Why places and witnesses failed that were out of reach when they were last tried."""
+
 
 def text(origin: str, size: int, root: bytes) -> str:
     """What is signed of a tree: its origin, its size and its root, a line each."""
@@ -34,6 +61,13 @@ def text(origin: str, size: int, root: bytes) -> str:
 def latest(connection: Connection[Any]) -> Checkpoint | None:
     """The last checkpoint; ``None`` while there is none."""
     return _one(connection, LATEST)
+
+
+def standing(connection: Connection[Any]) -> Standing:
+    """How far the ledger is sealed."""
+    row = connection.execute(STANDING).fetchone()
+    assert row is not None
+    return Standing(*row)
 
 
 def at_or_after(connection: Connection[Any], position: int) -> Checkpoint | None:

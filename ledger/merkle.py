@@ -49,17 +49,17 @@ class Span(NamedTuple):
 
 
 class Node(NamedTuple):
-    """The root of a full subtree of ``2**height`` leaves, the ``index``-th of its height."""
+    """The root of a full subtree of ``2**height`` leaves, the ``number``-th of its height."""
 
     height: int
-    index: int
+    number: int
 
 
 class Tile(NamedTuple):
     """Where a tile stands: its hashes are of height ``8 * level``."""
 
     level: int
-    index: int
+    number: int
 
 
 def inclusion(connection: Connection[Any], position: int, size: int) -> list[bytes]:
@@ -181,23 +181,23 @@ def _hashes(connection: Connection[Any], spans: Iterable[Span]) -> dict[Span, by
 
 def _tile(node: Node) -> Tile:
     level, above = divmod(node.height, TILE_HEIGHT)
-    return Tile(level, node.index >> TILE_HEIGHT - above)
+    return Tile(level, node.number >> TILE_HEIGHT - above)
 
 
 def _node(node: Node, hashes: bytes) -> bytes:
     """A node's hash, from those of its tile."""
     width = 1 << node.height % TILE_HEIGHT
-    first = node.index * width % TILE
+    first = node.number * width % TILE
     found = hashes[first * HASH : (first + width) * HASH]
     if len(found) != width * HASH:
-        raise TreeBroken(f"The tree lacks the subtree {node.index} of 2^{node.height} entries.")
+        raise TreeBroken(f"The tree lacks the subtree {node.number} of 2^{node.height} entries.")
     return folded(found)
 
 
 def _read(connection: Connection[Any], wanted: Collection[Tile]) -> Mapping[Tile, bytes]:
     if not wanted:
         return {}
-    asked = ([tile.level for tile in wanted], [tile.index for tile in wanted])
+    asked = ([tile.level for tile in wanted], [tile.number for tile in wanted])
     with connection.cursor(binary=True) as cursor:
         rows = cursor.execute(READ, asked, prepare=True).fetchall()
     return {Tile(level, index): hashes or b"" for level, index, hashes in rows}
