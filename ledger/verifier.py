@@ -21,7 +21,7 @@ import json
 import re
 import struct
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -29,8 +29,6 @@ from typing import Any, NamedTuple, NoReturn
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-FILE_MAX = 256 * 2**20
-"""Why: the largest dossier has some 10 MB; what is far beyond is none."""
 SIGNATURES_MAX = 100
 """Why: the format asks for at least 16; each one of a known key costs a verification."""
 SIZE_MAX = 2**63 - 1
@@ -480,6 +478,8 @@ class ProvenDossier(NamedTuple):
     """What it tells of: case or customer, and its id."""
     made_at: str
     """When it was made, as it says itself."""
+    made_by: dict[str, Any]
+    """What it was made with, and for whom sealed fields were opened, as it says itself."""
     entries: tuple[Entry, ...]
     account: list[dict[str, Any]]
     checkpoint: Checkpoint
@@ -525,7 +525,7 @@ def check_dossier(text: str, keys: Iterable[Key]) -> ProvenDossier:
             "format": "daybook-dossier@v1",
             "about": dict(about),
             "made_at": str(made_at),
-            "made_by": dict(_),
+            "made_by": dict(made_by),
             "checkpoint": str(note),
             "entries": list(proven),
             "account": list(account),
@@ -542,7 +542,7 @@ def check_dossier(text: str, keys: Iterable[Key]) -> ProvenDossier:
         raise Unproven("The entries of the dossier are not there in order, each once.")
     kind, whose = _belonging(about, entries)
     _check_account(account, entries)
-    return ProvenDossier((kind, whose), made_at, entries, account, checkpoint)
+    return ProvenDossier((kind, whose), made_at, made_by, entries, account, checkpoint)
 
 
 def _included(item: Any, checkpoint: Checkpoint) -> Entry:
@@ -844,9 +844,7 @@ def report(proven: Proven) -> list[str]:
         by = ", ".join(map(_signed_by, each.signatures))
         lines.append(f"Signed, with the root {base64.b64encode(each.tree.root).decode()}, by {by}.")
     if isinstance(proven, ProvenDossier):
-        lines.append(
-            "The account agrees with the entries. What they changed is reckoned by Daybook and not proven here."
-        )
+        lines.append("The account agrees with the entries; what they changed is reckoned from them by Daybook.")
         if proven.opened:
             lines.append(f"The clear text of {proven.opened} sealed fields is Daybook's word, and not proven.")
     return lines
@@ -865,23 +863,50 @@ def keys_from(given: Iterable[str]) -> list[Key]:
     return [Key.parse(vkey) for vkey in written]
 
 
+class Checked(NamedTuple):
+    """What came of checking a file."""
+
+    file: str
+    proven: Proven | None
+    """None where what it claims is not proven."""
+    says: list[str]
+    """What is proven, or what failed, in sentences."""
+
+
+def check_files(names: Iterable[str], keys: Sequence[Key], witnesses: int = 0) -> Iterator[Checked]:
+    """Check files one after the other, and that all of them show the same ledger."""
+    seen: list[Checkpoint] = []
+    for name in names:
+        try:
+            proven = check_file(Path(name).read_bytes(), keys)
+            refuse_unwitnessed(proven, witnesses)
+            seen += checkpoints(proven)
+            refuse_split(seen)
+        except (Unproven, OSError) as error:
+            yield Checked(name, None, [str(error)])
+        else:
+            yield Checked(name, proven, report(proven))
+
+
+def told_of(checked: Checked) -> str:
+    """What came of checking a file, on lines for people."""
+    return "\n  ".join([f"{checked.file}: {'PROVEN' if checked.proven else 'NOT PROVEN'}", *checked.says]) + "\n"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check files, say what is proven, and return 1 if anything is not."""
     parser = argparse.ArgumentParser(prog="verifier.py", description="Check what a Daybook ledger proves.")
     parser.add_argument("files", nargs="+", metavar="FILE", help="a proof, a dossier, its page, a checkpoint")
     parser.add_argument("--key", action="append", required=True, metavar="VKEY", help="a public key, or a file of some")
     parser.add_argument("--witnesses", type=int, default=0, metavar="N", help="how many of the keys must have cosigned")
-    asked, seen, failed = parser.parse_args(arguments), list[Checkpoint](), False
-    for name in asked.files:
-        try:
-            proven = check_file(Path(name).read_bytes(), keys_from(asked.key))
-            refuse_unwitnessed(proven, asked.witnesses)
-            seen += checkpoints(proven)
-            refuse_split(seen)
-            lines = ["PROVEN", *report(proven)]
-        except (Unproven, OSError) as error:
-            lines, failed = ["NOT PROVEN", str(error)], True
-        sys.stdout.write(f"{name}: " + "\n  ".join(lines) + "\n")
+    asked, failed = parser.parse_args(arguments), False
+    try:
+        keys = keys_from(asked.key)
+    except (Unproven, OSError) as error:
+        parser.error(str(error))
+    for checked in check_files(asked.files, keys, asked.witnesses):
+        sys.stdout.write(told_of(checked))
+        failed |= checked.proven is None
     return int(failed)
 
 
