@@ -613,120 +613,114 @@ EVIDENCE = '<script type="application/json" id="evidence">', "</script>"
 UNSHOWN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 """Why: characters that a page would not show, or by which it would show others in another order."""
 TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?Z")
+RULES = ("policy_version", "limit_version", "taxonomy_version")
+"""Fields that name the policy an entry rests on."""
 STYLE = """
 :root { color: #1b1f24; background: #fff; font: 15px/1.5 system-ui, "Noto Sans", "Noto Sans CJK SC", "PingFang SC",
   "Microsoft YaHei", "Noto Sans Arabic", sans-serif }
 body { max-width: 50rem; margin: 2rem auto; padding: 0 1.25rem }
-h1 { font-size: 1.55rem; line-height: 1.25; margin: .1rem 0 1rem; overflow-wrap: anywhere }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: .1rem 0 1rem; overflow-wrap: anywhere }
 h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; padding-top: .5rem; border-top: 2px solid #1b1f24 }
 h3 { font-size: 1rem; margin: 0 }
-p, ul { margin: .4rem 0 }
+p, ul { margin: .3rem 0 }
 code, .hash { font: .82em/1.45 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere }
 pre { background: #f5f6f7; padding: .6rem .8rem; white-space: pre-wrap }
-dl { display: grid; grid-template-columns: minmax(8.5rem, max-content) 1fr; gap: .1rem 1rem; margin: .5rem 0 }
-dt { color: #57606a }
+dl { display: grid; grid-template-columns: 10.5rem 1fr; gap: .1rem 1rem; margin: .5rem 0 }
+dt, .faint, .number { color: #57606a }
 dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line }
 .kind { text-transform: uppercase; letter-spacing: .12em; font-size: .75rem; color: #57606a; margin: 0 }
-.step { border-top: 1px solid #d0d5da; padding: .9rem 0; break-inside: avoid }
+.step { border-top: 1px solid #d0d5da; padding: .8rem 0; break-inside: avoid }
 .step header { display: flex; justify-content: space-between; gap: 1rem }
-.step .number, .faint { color: #57606a }
-.explained { font-style: italic; color: #3d444d }
 .void h3 { text-decoration: line-through }
 .mark { color: #a40e26; font-weight: 600 }
-.reckoned { border-inline-start: 3px solid #d0d5da; padding-inline-start: .8rem; margin-top: .5rem; font-size: .93em }
+.reckoned { border-inline-start: 3px solid #d0d5da; padding-inline-start: .8rem; color: #3d444d; font-size: .93em }
 .sealed { color: #57606a; font-style: italic }
 .opened { border-bottom: 1px dashed #9a6700 }
 @page { size: A4; margin: 18mm 16mm;
   @bottom-right { content: counter(page) " / " counter(pages); font: 9pt sans-serif } }
-@media print { :root { font-size: 10.5pt } body { max-width: none; margin: 0; padding: 0 } h2 { break-after: avoid } }
+@media print { :root { font-size: 13px } body { max-width: none; margin: 0; padding: 0 } h2 { break-after: avoid } }
 """
+READING = f"""<h2>What this proves</h2>
+<p>Nothing, before it is checked. Take the ledger's public key from somebody else than who gave you this page, and
+<code>verifier.py</code> of Daybook; then</p>
+<pre>python verifier.py PAGE.html --key KEY</pre>
+<p>says whether this page is, to the letter, what follows from the evidence inside it, and that:</p>
+<ul>
+<li>each entry shown stood in the ledger at its position when the ledger signed the checkpoint named above;</li>
+<li>when it happened and was recorded, who did it, what it says, and which entry voids or amends it, is what the entries
+say;</li>
+<li>of the history with the very id in the title no entry is left out before the last one shown.</li>
+</ul>
+<p>Not proven: that what was entered was true; that nothing was entered later or elsewhere; words beside a grey line,
+which Daybook reckons from the entries and <code>daybook check</code> reckons again; and
+<span class=opened>text above a dashed line</span>, which stands in the entry encrypted and was opened by who made this
+page. Text that is <span class=sealed>sealed</span> was not opened, and where it is <span class=sealed>erased</span> its
+key was destroyed, so that a person is forgotten; the proofs hold all the same.</p>
+<p class=faint>The evidence ({DOSSIER}) is inside this file; a print does not have it.</p>"""
 
 
 def page(dossier: str) -> str:
     """The page of a dossier, which depends on nothing else, so that it can be compared to the letter."""
     value = json.loads(dossier)
     tree = Tree.parse(value["checkpoint"].rpartition("\n\n")[0] + "\n")
-    [(kind, whose)] = value["about"].items()
+    [(kind, whose)], account = value["about"].items(), value["account"]
     # As the text of a script ends at the first thing that looks like its end tag, it must not hold one.
     evidence = dossier.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    canonical = [entry["canonical"].encode() for entry in value["entries"]]
-    steps = "".join(map(_step, value["account"], map(leaf_hash, canonical)))
+    leaves = [leaf_hash(entry["canonical"].encode()) for entry in value["entries"]]
+    times, opened_for = [step["occurred_at"] for step in account], value["made_by"].get("opened_for")
     facts = {
         "Ledger": _shown(tree.origin),
-        "Entries": f"{len(canonical)}, the last at position {value['account'][-1]['position']}",
-        "Happened": f"{_shown(min(step['occurred_at'] for step in value['account']))} to "
-        f"{_shown(max(step['occurred_at'] for step in value['account']))}",
-        "Made": f"{_shown(value['made_at'])}, by {_shown(value['made_by'].get('program', 'Daybook'))}",
-        "Checkpoint": f"{tree.size} entries, root <span class=hash>{base64.b64encode(tree.root).decode()}</span>",
+        "Checkpoint": f"{tree.size} entries<br><span class=hash>root {base64.b64encode(tree.root).decode()}</span>",
+        "Entries": f"{len(leaves)}, the last at position {account[-1]['position']}",
+        "From, to": f"{_shown(min(times))}, {_shown(max(times))}",
+        "Made": f"{_shown(value['made_at'])} by {_shown(value['made_by'].get('program', 'Daybook'))}",
+        "Personal text": f"opened for the role {_shown(opened_for)}" if opened_for else "sealed",
     }
     return f"""<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width">
-<title>Dossier of {_shown(kind)} {_shown(whose)}</title>
+<title>Dossier of {_words(kind)} {html.escape(UNSHOWN.sub("�", whose))}</title>
 <style>{STYLE}</style>
-<p class=kind>Dossier of a {_shown(kind)}</p>
-<h1>{_shown(kind).capitalize()} {_shown(whose)}</h1>
+<p class=kind>Dossier of a {_words(kind)}</p>
+<h1>{_words(kind).capitalize()} {_shown(whose)}</h1>
 {_list(facts)}
 <h2>What happened</h2>
-<p class=faint>Times are UTC. Each step is one entry of the ledger, in the order in which they were entered.</p>
-{steps}
+<p class=faint>Each step is one entry of the ledger, in the order of entering. Times are UTC. Before you rely on this
+page, check it: the end says how.</p>
+{"".join(map(_step, account, leaves))}
 {READING}
 {EVIDENCE[0]}{evidence}{EVIDENCE[1]}
 </html>
 """
 
 
-READING = f"""<h2>What this proves</h2>
-<p>This page is proven by nothing that stands on it, but it can be checked, to the letter, with the ledger's public key.
-Get the key from somebody else than who gave you this page. Then, with the file <code>verifier.py</code>:</p>
-<pre>python verifier.py PAGE.html --key KEY</pre>
-<p>If that succeeds:</p>
-<ul>
-<li>every entry shown stood in the ledger, word for word, at its position, when the ledger signed the checkpoint;</li>
-<li>what happened, when, who did it, what the entry says, and what was voided or amended is what the entries say;</li>
-<li>no entry of the history with this very id is missing before its last one shown.</li>
-</ul>
-<p>Not proven: that what was entered was true; that nothing was entered later, or in another history; what stands
-beside a grey line, which Daybook reckons from the entries (<code>daybook check</code> reckons it again); and
-<span class=opened>text with a dashed line</span>, which was opened from its seal by who made this page: the entry holds
-it encrypted, so that a person can be forgotten. Of a person who was forgotten the text is destroyed, and the proof
-holds.</p>
-<p class=faint>The evidence ({DOSSIER}) is inside this file and not in a print of it.</p>"""
-
-
 def _step(step: Mapping[str, Any], leaf: bytes) -> str:
-    marks = "".join(
-        f" <span class=mark>{word} by entry {step[by]}</span>"
-        for word, by in (("void, declared so", "voided_by"), ("amended", "amended_by"))
-        if step[by]
-    )
-    actor = step["actor"]
-    versions = [(field, value) for field, value in step["says"].items() if field.endswith("_version")]
-    facts = {
-        "Happened": _shown(step["occurred_at"]),
-        "Recorded": _shown(step["recorded_at"]),
-        "By": f"{_shown(actor['id'])} ({_shown(actor['role'] or actor['kind'])})",
-        **{f"Under {_words(field)}": _shown(value) for field, value in versions},
-        **{_words(field): _field(step, field) for field in step["says"] if not field.endswith("_version")},
-    }
-    changes = "".join(
-        f"<li>{_words(each['field'])}: {_shown(each['before'])} → {_shown(each['after'])}</li>"
-        for each in step["changes"]
-    )
+    says, actor = step["says"], step["actor"]
+    marks = [("declared void by entry", step["voided_by"]), ("amended by entry", step["amended_by"])]
+    by = f"{_shown(actor['id'])} ({_shown(actor['role'] or actor['kind'])})"
+    under = "".join(f", under {_words(field)} {_shown(says[field])}" for field in RULES if field in says)
+    # What an entry changed to just what it says need not be told twice.
+    changes = [each for each in step["changes"] if _differ(says.get(each["field"]), each["after"])]
+    told = [f"{_words(each['field'])}: {_shown(each['before'])} → {_shown(each['after'])}" for each in changes]
     return f"""<section class="step{" void" if step["voided_by"] else ""}">
 <header><h3>{_title(step["type"])}</h3><span class=number>entry {step["position"]}</span></header>
-<p class=explained>{_shown(step["explained"])}{marks}</p>
-{_list(facts)}
-{f"<div class=reckoned>It changed<ul>{changes}</ul></div>" if changes else ""}
+{"".join(f"<p class=mark>This was {mark} {by}.</p>" for mark, by in marks if by)}
+<p>On {_shown(step["occurred_at"])}, by {by}{under}; recorded on {_shown(step["recorded_at"])}.</p>
+{_list({_words(field): _field(step, field) for field in says if field not in RULES})}
+<div class=reckoned>{_shown(step["explained"])}{_items(told)}</div>
 <p class="hash faint">leaf {leaf.hex()}</p>
 </section>
 """
 
 
 def _list(facts: Mapping[str, str]) -> str:
-    return "<dl>" + "".join(f"<dt>{name}<dd>{value}" for name, value in facts.items()) + "</dl>"
+    return f"<dl>{''.join(f'<dt>{name}<dd>{value}' for name, value in facts.items())}</dl>" if facts else ""
+
+
+def _items(told: Iterable[str]) -> str:
+    items = "".join(f"<li>{each}" for each in told)
+    return f" It changed:<ul>{items}</ul>" if items else ""
 
 
 def _field(step: Mapping[str, Any], field: str) -> str:
@@ -740,22 +734,28 @@ def _field(step: Mapping[str, Any], field: str) -> str:
 
 def _shown(value: Any) -> str:
     """A value in words, safe on a page whatever is in it."""
-    if isinstance(value, list):
-        return "; ".join(map(_shown, value)) or "–"
-    if isinstance(value, dict):
-        return ", ".join(f"{_words(name)} {_shown(part)}" for name, part in value.items() if part is not None) or "–"
-    if value is None or isinstance(value, bool):
-        return {None: "–", True: "yes", False: "no"}[value]
-    text = TIME.sub(r"\1 \2", str(value)) if isinstance(value, str) and TIME.fullmatch(value) else str(value)
-    return f"<bdi>{html.escape(UNSHOWN.sub('�', text))}</bdi>" if isinstance(value, str) else text
+    match value:
+        case None | True | False:
+            return {None: "–", True: "yes", False: "no"}[value]
+        case list():
+            return "; ".join(map(_shown, value)) or "–"
+        case dict():
+            return (
+                ", ".join(f"{_words(name)} {_shown(part)}" for name, part in value.items() if part is not None) or "–"
+            )
+        case str():
+            text = TIME.sub(r"\1 \2", value) if TIME.fullmatch(value) else value
+            return f"<bdi>{html.escape(UNSHOWN.sub('�', text))}</bdi>"
+        case _:
+            return str(value)
 
 
 def _words(name: str) -> str:
     return html.escape(UNSHOWN.sub("�", name).replace("_minor", " (minor units)").replace("_", " "))
 
 
-def _title(type: str) -> str:
-    aggregate, _, what = type.partition(".")
+def _title(kind: str) -> str:
+    aggregate, _, what = UNSHOWN.sub("�", kind).partition(".")
     return html.escape(f"{aggregate}: {re.sub('(?<=[a-z])(?=[A-Z])', ' ', what).lower()}")
 
 

@@ -121,6 +121,10 @@ def _reckoned(checked: Checked) -> Checked:
     except Unproven as error:
         return Checked(checked.file, None, [str(error)])
     except UnknownSchema as error:
-        return checked._replace(says=[*checked.says, f"It could not be reckoned again: {error}"])
-    said = "and was reckoned again: it is so" if again else "in another version, and could not be reckoned again"
-    return checked._replace(says=[*checked.says, f"What the entries changed was reckoned {said}."])
+        return checked._replace(says=[*checked.says, f"What they changed could not be reckoned again: {error}"])
+    said = (
+        "What they changed was reckoned once more just now, and it is the same."
+        if again
+        else "What they changed could not be reckoned again, as another version of Daybook made this."
+    )
+    return checked._replace(says=[*checked.says, said])

@@ -79,7 +79,7 @@ def dossier(size: int = len(LEAVES)) -> dict[str, Any]:
         "format": "daybook-dossier@v1",
         "about": {"case": CASE},
         "made_at": "2026-03-03T08:00:00.000000Z",
-        "made_by": {"program": "Daybook 0.1.0"},
+        "made_by": {"program": "Daybook 0.1.0", "opened_for": "auditor"},
         "checkpoint": checkpoint(size),
         "entries": [
             {"canonical": leaf.decode(), "proof": written(second.path(LEAVES.index(leaf), LEAVES[:size]))}
