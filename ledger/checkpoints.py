@@ -15,6 +15,13 @@ LATEST = SELECT + "ORDER BY size DESC LIMIT 1"
 AT_OR_AFTER = SELECT + "WHERE size >= %s ORDER BY size LIMIT 1"
 ISSUED = SELECT + "WHERE size > %s AND size <= coalesce(%s, size) ORDER BY size"
 
+KEEP = """
+    INSERT INTO seals.checkpoints (size, root, note, vkey, after, leaves)
+    SELECT %(size)s, %(root)s, %(note)s, %(vkey)s, %(after)s, coalesce(string_agg(leaf, '' ORDER BY position), '')
+      FROM ledger.entries
+     WHERE position > greatest(%(after)s, %(size)s::bigint - %(size)s::bigint %% 256) AND position <= %(size)s
+    RETURNING issued_at"""
+"""Leaves that a full tile holds are not kept twice."""
 STANDING = """
     SELECT (SELECT json_build_object('size', size, 'issued_at', issued_at) FROM seals.checkpoints
              ORDER BY size DESC LIMIT 1),
@@ -82,12 +89,9 @@ def issued(connection: Connection[Any], after: int = 0, until: int | None = None
             yield Checkpoint(*row)
 
 
-def keep(connection: Connection[Any], size: int, root: bytes, note: str, vkey: str) -> Checkpoint:
-    """Keep a checkpoint that was just signed."""
-    row = connection.execute(
-        "INSERT INTO seals.checkpoints (size, root, note, vkey) VALUES (%s, %s, %s, %s) RETURNING issued_at",
-        (size, root, note, vkey),
-    ).fetchone()
+def keep(connection: Connection[Any], after: int, size: int, root: bytes, note: str, vkey: str) -> Checkpoint:
+    """Keep a checkpoint that was just signed, with the leaves since the one ``after`` which it follows."""
+    row = connection.execute(KEEP, {"after": after, "size": size, "root": root, "note": note, "vkey": vkey}).fetchone()
     assert row is not None
     return Checkpoint(size, root, note, row[0])
 

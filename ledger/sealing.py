@@ -48,14 +48,15 @@ def seal(connection: Connection[Any], signers: Sequence[Signing]) -> Checkpoint 
         last, size = checkpoints.latest(connection), head(connection)
         if last:
             _refuse_altered(connection, last, size)
-        if size == (last.size if last else 0):
+        after = last.size if last else 0
+        if size == after:
             return None
         merkle.extend(connection, size)
         root = merkle.root(connection, size)
         if last:
             _refuse_inconsistent(connection, last, size, root)
         note = sign(checkpoints.text(signers[0].name, size, root), signers)
-        return checkpoints.keep(connection, size, root, note, signers[0].vkey)
+        return checkpoints.keep(connection, after, size, root, note, signers[0].vkey)
 
 
 def _refuse_altered(connection: Connection[Any], last: Checkpoint, size: int) -> None:

@@ -32,11 +32,16 @@ COMMENT ON COLUMN seals.tiles.root IS 'The root of the 256 hashes, which is a ha
 CREATE TABLE seals.checkpoints (
     size bigint PRIMARY KEY CHECK (size > 0),
     root bytea NOT NULL CHECK (length(root) = 32),
+    leaves bytea NOT NULL CHECK (length(leaves) = 32 * least(size - after, size % 256)),
+    after bigint NOT NULL CHECK (after >= 0 AND after < size),
     note text NOT NULL,
     vkey text NOT NULL,
     issued_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE seals.checkpoints IS 'Every checkpoint ever issued: the root over the first so many entries, signed.';
+COMMENT ON COLUMN seals.checkpoints.after IS 'The size of the checkpoint before it; 0 where it is the first.';
+COMMENT ON COLUMN seals.checkpoints.leaves IS
+    'Of the entries since then, the leaves that no full tile holds: what was sealed is known of every entry by itself.';
 COMMENT ON COLUMN seals.checkpoints.note IS 'The C2SP tlog-checkpoint, a signed note, as it was issued.';
 COMMENT ON COLUMN seals.checkpoints.vkey IS 'The public key of its first signature; auditors take theirs from elsewhere.';
 
