@@ -91,13 +91,6 @@ def entry(position: int, stamped: str, body: bytes) -> bytes:
     return b'[%d,"%s",%s]' % (position, stamped.encode(), body)
 
 
-def stored(row: Mapping[str, Any]) -> bytes:
-    """The canonical bytes of a stored entry, from its columns by name; others than the entry's own are passed over."""
-    values = ((key, row[key]) for key in BODY)
-    told = {key: value.astimezone(UTC) if isinstance(value, datetime) else value for key, value in values}
-    return entry(row["position"], stamp(row["recorded_at"]), encode(told))
-
-
 def leaf(canonical: bytes) -> bytes:
     """The Merkle tree leaf hash of an entry's canonical bytes."""
     return hashlib.sha256(b"\x00" + canonical).digest()

@@ -1,36 +1,27 @@
-"""The canonical bytes of entries as they are stored, made from their columns and compared with their leaf."""
+"""Evidence: the canonical bytes of entries as they are stored, made from their columns and compared with their leaf."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg import Connection, sql
-from psycopg.rows import dict_row
 
-from . import canonical
-
-COLUMNS = sql.SQL(", ").join(map(sql.Identifier, ("position", "recorded_at", "leaf", *canonical.BODY)))
+from .verifying import rows
+from .verifying.rows import Row
 
 
 class EvidenceError(Exception):
     """The evidence that is asked for cannot be given; the message says why, and what to do."""
 
 
-def stored(connection: Connection[Any], which: sql.Composable, params: dict[str, Any], most: int) -> list[bytes]:
+def stored(connection: Connection[Any], which: sql.Composable, params: Mapping[str, Any], most: int) -> list[bytes]:
     """The canonical bytes of the entries of which ``which`` is true, by position, at most so many.
 
     Raises :class:`EvidenceError` for an entry whose columns no longer give its leaf.
     """
-    query = sql.SQL("SELECT {columns} FROM ledger.entries WHERE {which} ORDER BY position LIMIT {most}").format(
-        columns=COLUMNS, which=which, most=most
-    )
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(query, params).fetchall()
-    return [_unaltered(row) for row in rows]
+    return [_unaltered(row) for row in rows.some(connection, which, params, most)]
 
 
-def _unaltered(row: dict[str, Any]) -> bytes:
-    made = canonical.stored(row)
-    if canonical.leaf(made) != row["leaf"]:
-        raise EvidenceError(
-            f"The entry {row['position']} was altered in the database: its columns do not give its leaf."
-        )
-    return made
+def _unaltered(row: Row) -> bytes:
+    if row.canonical is None or row.leaf != row.stored:
+        raise EvidenceError(f"The entry {row.position} was altered in the database; find out more with: daybook verify")
+    return row.canonical

@@ -29,6 +29,8 @@ from typing import Any, NamedTuple, NoReturn
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+FILE_MAX = 256 * 2**20
+"""Why: the largest dossier has some 20 MB; what is far beyond is none."""
 SIGNATURES_MAX = 100
 """Why: the format asks for at least 16; each one of a known key costs a verification."""
 SIZE_MAX = 2**63 - 1
@@ -878,6 +880,8 @@ def check_files(names: Iterable[str], keys: Sequence[Key], witnesses: int = 0) -
     seen: list[Checkpoint] = []
     for name in names:
         try:
+            if Path(name).stat().st_size > FILE_MAX:
+                raise Unproven(f"The file has more than {FILE_MAX // 2**20} MB.")
             proven = check_file(Path(name).read_bytes(), keys)
             refuse_unwitnessed(proven, witnesses)
             seen += checkpoints(proven)

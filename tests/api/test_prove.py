@@ -257,19 +257,21 @@ def test_an_entry_that_is_not_sealed_yet_is_not_proven_and_the_error_says_what_t
     api: Api, told: Told, daybook: Daybook
 ) -> None:
     size = seal(api)
-    new = api.do("closeCase", id=api.done("openCase", kind="REQUEST", channel="PHONE"), reason="x", basis="WITHDRAWN")
-    case = api.do("assignCase", id=told.case, handler="eve")["position"]
+    new = api.done("openCase", customerId=told.customer, kind="REQUEST", channel="PHONE")
+    later = api.do("assignCase", id=told.case, handler="eve")["position"]
 
     one, whole = daybook("prove", size + 1), daybook("prove", "--case", told.case)
-    begun = daybook("prove", "--case", new["id"], "--checkpoint", size) if new["id"] else None
+    begun = daybook("prove", "--case", new, "--checkpoint", size)
     partly = dossier_of(daybook, "--case", told.case, "--checkpoint", size)
 
     assert (one.code, one.err) == (
         1, f"daybook: Entry {size + 1} is newer than the checkpoint of {size} entries; run: daybook seal --once\n"
     )  # fmt: skip
     assert whole.code == 1
-    assert whole.err.startswith(f"daybook: Entry {case} of the case is newer than the checkpoint of {size} entries;")
-    assert begun is None or "begins at entry" in begun.err
+    assert whole.err.startswith(f"daybook: Entry {later} of the case is newer than the checkpoint of {size} entries;")
+    assert (begun.code, begun.err) == (
+        1, f"daybook: The case begins at entry {size + 1}, and the checkpoint has {size} entries.\n"
+    )  # fmt: skip
     assert partly["account"][-1]["position"] == told.last
 
 
