@@ -21,7 +21,7 @@ from ledger import canonical, merkle, verifier
 from ledger.checkpoints import Checkpoint
 from ledger.evidence import EvidenceError, stored
 from ledger.reading import decoded
-from ledger.vault import Vault
+from ledger.vault import Vault, personal_fields
 from ledger.verifier import Entry, ProvenDossier, Unproven
 from projections.case_register import CaseRegister
 from projections.customer_profile import CustomerProfile
@@ -124,7 +124,7 @@ def _opened(
     return [
         {
             field: text
-            for field in sorted(verifier.sealed_fields(fact["says"]))
+            for field in sorted(verifier.sealed_fields(fact["says"]) & set(personal_fields(type(clear))))
             if (text := getattr(clear, field)) is None or role is not None
         }
         for fact, clear in zip(facts, opened_entries(vault, entries), strict=True)

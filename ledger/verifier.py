@@ -7,8 +7,9 @@ It signs the root of that tree: a checkpoint (c2sp.org/tlog-checkpoint), which i
 proves that an entry, or every entry of a dossier, is a leaf of a signed tree, or that one signed tree continues
 another. Whoever trusts nothing but the public key, and reads this file, need not trust the ledger's keeper.
 
-Read it from top to bottom: the tree, notes and their keys, checkpoints, entries, proofs, dossiers, the command.
-Every function either returns what is proven or raises `Unproven` with a sentence that says what failed.
+Read it from top to bottom: how things are written, the tree, notes and their keys, checkpoints, entries, proofs,
+dossiers, their pages, the command. Every function either returns what is proven or raises `Unproven` with a sentence
+that says what failed. It is longer than our files are, so that it can be one.
 """
 
 from __future__ import annotations
@@ -200,9 +201,9 @@ class Key(NamedTuple):
         """Read a key as it is written: ``name+id+base64``."""
         name, _, rest = vkey.strip().partition("+")
         stated, _, encoded = rest.partition("+")
-        raw = decoded(encoded, "The public key")
+        raw = decoded(encoded, "The public key") if stated else b""
         if not named(name) or not raw or KEY_BYTES.get(raw[0]) != len(raw) - 1:
-            raise Unproven(f"{vkey!r:.80} is no public key of a kind known here; it is written name+id+base64.")
+            raise Unproven(f"{vkey!r:.80} is no public key known here, written name+id+base64, nor a file of some.")
         key_id = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
         if stated != key_id.hex():
             raise Unproven(f"The public key of {name} was altered: its id is {key_id.hex()}, not {stated!r:.20}.")
@@ -332,10 +333,16 @@ def open_checkpoint(note: str, keys: Iterable[Key]) -> Checkpoint:
 
 SEALED = re.compile(r"s[0-9]+\.[A-Za-z0-9_=-]{80,}")
 """How personal text is written in an entry: encrypted with a key of the person's own."""
-BODY = {
-    "actor_id", "actor_kind", "actor_role", "case_id", "causation_id", "command_id", "correlation_id", "customer_id",
-    "data", "external_id", "occurred_at", "schema", "source", "stream_id", "stream_version", "type",
-}  # fmt: skip
+ALWAYS = ("actor_id", "actor_kind", "command_id", "occurred_at", "stream_id", "type")
+AT_TIMES = ("actor_role", "case_id", "causation_id", "correlation_id", "customer_id", "external_id", "source")
+ENVELOPE: dict[str, Any] = {
+    "data": dict,
+    "schema": int,
+    "stream_version": int,
+    **dict.fromkeys(ALWAYS, str),
+    **dict.fromkeys(AT_TIMES, str | None),
+}
+"""The fields of an entry and what each can be."""
 
 
 class Entry(NamedTuple):
@@ -352,15 +359,16 @@ class Entry(NamedTuple):
         """Read canonical bytes; what could be read in two ways is refused."""
         value = parsed(canonical, "The entry")
         match value:
-            case [int(position), str(recorded_at), dict(body)] if body.keys() == BODY and isinstance(
-                body["data"], dict
-            ):
+            case [int(position), str(recorded_at), dict(body)] if body.keys() == ENVELOPE.keys():
                 pass
             case _:
                 raise Unproven("The entry is not a position, a time and an object of its fields.")
         again = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         if isinstance(position, bool) or position < 1 or again.encode() != canonical:
             raise Unproven("The entry is not written in the canonical way.")
+        for field, kinds in ENVELOPE.items():
+            if not isinstance(body[field], kinds) or isinstance(body[field], bool):
+                raise Unproven(f"The field {field} of the entry cannot be what it is.")
         return cls(canonical, position, recorded_at, body)
 
 
@@ -444,7 +452,7 @@ class ProvenGrowth(NamedTuple):
 
 def check_consistency(text: str, keys: Iterable[Key]) -> ProvenGrowth:
     """Check a proof that one checkpoint continues another."""
-    match parsed(text.encode(), "The file"):
+    match parsed(text, "The file"):
         case {"format": "daybook-consistency@v1", "old": str(old), "proof": list(path), "new": str(new), **rest}:
             if rest:
                 raise Unproven(f"The file has a part {min(map(str, rest))!r:.40}, which is not known.")
@@ -496,10 +504,9 @@ def told(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """What the entries themselves say, as an account of them must tell it."""
     voided, amended = dict[int, int](), dict[int, int]()
     for entry in entries:
-        if entry.body["type"] == "Entry.Voided":
-            voided[entry.body["data"]["voided_position"]] = entry.position
-        if entry.body["type"] == "Entry.Amended":
-            amended[entry.body["data"]["amended_position"]] = entry.position
+        for kind, field, marked in (("Voided", "voided_position", voided), ("Amended", "amended_position", amended)):
+            if entry.body["type"] == f"Entry.{kind}" and isinstance(at := entry.body["data"].get(field), int):
+                marked[at] = entry.position
     return [
         {
             "position": entry.position,
@@ -522,7 +529,7 @@ def sealed_fields(says: Mapping[str, Any]) -> set[str]:
 
 def check_dossier(text: str, keys: Iterable[Key]) -> ProvenDossier:
     """Check a dossier: each entry against the checkpoint, that they belong together, and the account against them."""
-    match parsed(text.encode(), "The file"):
+    match parsed(text, "The file"):
         case {
             "format": "daybook-dossier@v1",
             "about": dict(about),
@@ -596,12 +603,16 @@ def _check_account(account: Sequence[Any], entries: Sequence[Entry]) -> None:
             raise Unproven(f"{wrong[0]!r} in {here} is not what the entry says.")
         if more := step.keys() - facts.keys() - RECKONED:
             raise Unproven(f"{min(more)!r:.40} in {here} is not known.")
-        if not all(isinstance(each, dict) and each.keys() == {"field", "before", "after"} for each in changes):
+        if not all(map(_is_change, changes)):
             raise Unproven(f"A change in {here} is not a field, what it was and what it is.")
         if opened.keys() - sealed_fields(facts["says"]):
             raise Unproven(f"Something is opened in {here} that is not sealed in the entry.")
         if not all(text is None or isinstance(text, str) for text in opened.values()):
             raise Unproven(f"What is opened in {here} is no text.")
+
+
+def _is_change(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"field", "before", "after"} and isinstance(value["field"], str)
 
 
 def _differ(one: Any, other: Any) -> bool:
@@ -612,7 +623,7 @@ def _differ(one: Any, other: Any) -> bool:
 # --- Pages: a dossier to read and print, with the dossier itself inside -----------------------------------------------
 
 EVIDENCE = '<script type="application/json" id="evidence">', "</script>"
-UNSHOWN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Why: characters that a page would not show, or by which it would show others in another order."""
 TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?Z")
 RULES = ("policy_version", "limit_version", "taxonomy_version")
@@ -746,7 +757,7 @@ def _shown(value: Any) -> str:
                 ", ".join(f"{_words(name)} {_shown(part)}" for name, part in value.items() if part is not None) or "–"
             )
         case str():
-            text = TIME.sub(r"\1 \2", value) if TIME.fullmatch(value) else value
+            text = TIME.sub(r"\1 \2", value) if TIME.fullmatch(value) else value.replace("\r\n", "\n")
             return f"<bdi>{html.escape(UNSHOWN.sub('�', text))}</bdi>"
         case _:
             return str(value)
@@ -793,6 +804,10 @@ def check_file(raw: bytes, keys: Iterable[Key]) -> Proven:
     if text.startswith("{"):
         return check_consistency(text, keys) if CONSISTENCY in text[:100] else check_dossier(text, keys)
     return open_checkpoint(text, keys)
+
+
+SAID_MAX = 1_000
+"""Why: more fills the screen; all of it is in the file."""
 
 
 def checkpoints(proven: Proven) -> list[Checkpoint]:
@@ -845,11 +860,21 @@ def report(proven: Proven) -> list[str]:
     for each in checkpoints(proven):
         by = ", ".join(map(_signed_by, each.signatures))
         lines.append(f"Signed, with the root {base64.b64encode(each.tree.root).decode()}, by {by}.")
+    if isinstance(proven, ProvenEntry):
+        lines += _what_it_says(proven.entry)
     if isinstance(proven, ProvenDossier):
         lines.append("The account agrees with the entries; what they changed is reckoned from them by Daybook.")
         if proven.opened:
             lines.append(f"The clear text of {proven.opened} sealed fields is Daybook's word, and not proven.")
     return lines
+
+
+def _what_it_says(entry: Entry) -> Iterator[str]:
+    body = entry.body
+    by = f"{body['actor_id']} ({body['actor_role'] or body['actor_kind']})"
+    yield f"It was recorded on {entry.recorded_at} by {by}."
+    text = json.dumps(body["data"], ensure_ascii=False)
+    yield f"It says {text if len(text) <= SAID_MAX else text[:SAID_MAX] + '…'}"
 
 
 def _signed_by(signature: Signature) -> str:
@@ -859,10 +884,17 @@ def _signed_by(signature: Signature) -> str:
 
 def keys_from(given: Iterable[str]) -> list[Key]:
     """The keys that are written out, or that stand in the files named, each on a line."""
-    written: list[str] = []
+    keys: list[Key] = []
     for each in given:
-        written += Path(each).read_text("utf-8").split() if "+" not in each or Path(each).is_file() else [each]
-    return [Key.parse(vkey) for vkey in written]
+        try:
+            keys.append(Key.parse(each))
+        except Unproven as unknown:
+            try:
+                lines = Path(each).read_text("utf-8").split()
+            except (OSError, ValueError):
+                raise unknown from None
+            keys += map(Key.parse, lines)
+    return keys
 
 
 class Checked(NamedTuple):
@@ -894,7 +926,9 @@ def check_files(names: Iterable[str], keys: Sequence[Key], witnesses: int = 0) -
 
 def told_of(checked: Checked) -> str:
     """What came of checking a file, on lines for people."""
-    return "\n  ".join([f"{checked.file}: {'PROVEN' if checked.proven else 'NOT PROVEN'}", *checked.says]) + "\n"
+    lines = [f"{checked.file}: {'PROVEN' if checked.proven else 'NOT PROVEN'}", *checked.says]
+    # What a file holds must not move the cursor of a terminal.
+    return "\n  ".join(UNSHOWN.sub("�", line.replace("\n", " ")) for line in lines) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

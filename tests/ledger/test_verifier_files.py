@@ -272,3 +272,58 @@ def test_a_dossier_is_readable_json() -> None:
         "Case.FactsConfirmed",
         "Entry.Voided",
     ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_stands_in_a_dossier_it_is_refused_by_a_sentence_or_proven(data: st.DataObject) -> None:
+    dossier = evidence.dossier()
+    part: Any = dossier
+    while True:
+        name = data.draw(st.sampled_from(sorted(part) if isinstance(part, dict) else range(len(part))), "name")
+        if not isinstance(part[name], dict | list) or not part[name] or data.draw(st.integers(0, 3)) == 0:
+            break
+        part = part[name]
+    part[name] = data.draw(JSON, "value")
+
+    try:
+        proven = check_file(evidence.as_text(dossier).encode(), KEYS)
+    except Unproven:
+        return
+    assert _essence(proven) == _essence(check_file((VECTORS / "case.dossier.json").read_bytes(), KEYS))
+    assert check_file(verifier.page(evidence.as_text(dossier)).encode(), KEYS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_whatever_a_ledger_signs_as_an_entry_is_refused_by_a_sentence_or_told(data: st.DataObject) -> None:
+    entry = json.loads(evidence.LEAVES[5])
+    field = data.draw(st.sampled_from([*entry[2], "voided_position"]), "field")
+    (entry[2] if field in entry[2] else entry[2]["data"])[field] = data.draw(JSON, "value")
+    leaf = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    leaves = [*evidence.LEAVES[:5], leaf]
+    text = f"{ORIGIN}\n6\n{b64encode(second.mth(leaves)).decode()}\n"
+
+    try:
+        steps = verifier.told([verifier.Entry.parse(leaf)])
+    except Unproven:
+        return
+    dossier = evidence.dossier(6) | {
+        "about": {"case": entry[2]["case_id"]},
+        "checkpoint": second.signed(text, ORIGIN, KEY),
+        "entries": [{"canonical": leaf.decode(), "proof": evidence.written(second.path(5, leaves))}],
+        "account": [steps[0] | {"explained": "", "changes": [], "opened": {}}],
+    }
+    try:
+        proven = check_file(evidence.as_text(dossier).encode(), KEYS)
+    except Unproven:
+        return
+    assert check_file(verifier.page(evidence.as_text(dossier)).encode(), KEYS) == proven
+    assert verifier.report(proven)
