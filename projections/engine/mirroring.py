@@ -1,7 +1,6 @@
 """Mirroring: rows that repeat their entries, copied within PostgreSQL a run of positions at a time."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from psycopg import Connection, sql
@@ -63,7 +62,6 @@ def mark(connection: Connection[Any], model: type[ReadModel], name: str, known: 
             connection.execute(statement, (list(by.keys()), list(by.values())))
 
 
-@cache
 def _known() -> list[str]:
     """The forms of entries as they are declared today."""
     return [f"{name}/{event.schema}" for name, event in events().items()]
