@@ -1,9 +1,10 @@
-"""The customer history: every entry of a customer, newest first."""
+"""The customer history: every entry of a customer, newest first; who looked at it is in the audit trail."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from domain.look import Look
 from domain.vocabulary import ActorKind, Role
 from projections.engine.model import ReadModel
 
@@ -14,6 +15,7 @@ class CustomerHistory(
     version=3,
     indexes=(("customer_id", "position"), ("case_id", "position")),
     mirrors_entries=True,
+    passes_over=(Look.Recorded,),
 ):
     """One entry in a customer's history, as it was entered."""
 

@@ -17,7 +17,7 @@ from .table import table
 INSERT = """
     INSERT INTO {table} ({columns})
     SELECT {values} FROM ledger.entries {merged}
-     WHERE position BETWEEN %(first)s AND %(last)s AND position <> ALL(%(outdated)s)
+     WHERE position BETWEEN %(first)s AND %(last)s AND position <> ALL(%(outdated)s) AND type <> ALL(%(passed)s)
        AND (%(until)s::timestamptz IS NULL OR occurred_at <= %(until)s)"""
 MERGED = (
     "LEFT JOIN unnest(%(absorbed)s::uuid[], %(roots)s::uuid[]) AS merged (absorbed, root) ON absorbed = customer_id"
@@ -48,7 +48,8 @@ def mirror(
         outdated.append(position)
     absorbed = links.absorbed() if follows_merges(model) else []
     roots = [links.root(customer) for customer in absorbed]
-    given = {"first": first, "last": last, "outdated": outdated, "until": cut.occurred_until}
+    passed = [event.type_name for event in model.spec.passes_over]
+    given = {"first": first, "last": last, "outdated": outdated, "passed": passed, "until": cut.occurred_until}
     connection.execute(_inserting(model, name, bool(absorbed)), given | {"absorbed": absorbed, "roots": roots})
     return outdated
 

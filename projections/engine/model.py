@@ -101,6 +101,8 @@ class Spec(NamedTuple):
     """Whether the entries of a customer that was merged into another count for that one."""
     mirrors_entries: bool
     """Whether its rows only repeat their entries."""
+    passes_over: tuple[type[Event], ...]
+    """The events that a mirror does not repeat."""
 
     @property
     def is_feed(self) -> bool:
@@ -125,6 +127,7 @@ class ModelType(msgspec.StructMeta):
         order_by: Literal["position", "occurred_at"] = "position",
         follows_merges: bool = True,
         mirrors_entries: bool = False,
+        passes_over: Sequence[type[Event]] = (),
     ) -> ModelType:
         """Create the model; ``by`` is the event field the key is read from, where it has another name.
 
@@ -132,7 +135,7 @@ class ModelType(msgspec.StructMeta):
         opening was declared void is no case, whatever else was entered in it. With ``order_by="occurred_at"`` folds see
         entries in the order in which they happened, and one that comes late has its key folded anew; such a model
         has a column ``last_occurred_at``, which is kept for it. With ``mirrors_entries`` the columns alone say what the
-        rows are: what the entries have of the same names.
+        rows are: what the entries have of the same names; those of the events it ``passes_over`` are left out.
         """
         options: dict[str, Any] = {"kw_only": True}
         model: Any = super().__new__(mcls, name, bases, namespace, **options)
@@ -148,6 +151,7 @@ class ModelType(msgspec.StructMeta):
                 order_by,
                 follows_merges,
                 mirrors_entries,
+                tuple(passes_over),
             )
             if mirrors_entries and (key != "position" or any(hasattr(each, "folds") for each in namespace.values())):
                 raise TypeError(f"{name} mirrors entries: its key must be position, and it folds nothing by itself")
@@ -183,7 +187,8 @@ def folds(model: type[ReadModel]) -> dict[type[Event], list[Fold]]:
     """The handlers of a model by event class, in order of declaration."""
     found: dict[type[Event], list[Fold]] = {}
     for handler, (facts, amends, own) in _handlers(model):
-        for fact in events().values() if facts == (Event,) else facts:
+        every = (fact for fact in events().values() if fact not in model.spec.passes_over)
+        for fact in every if facts == (Event,) else facts:
             only_amends = amends is not None or (model.spec.begins != () and fact not in model.spec.begins)
             found.setdefault(fact, []).append(Fold(handler, amends or model.spec.by, only_amends, own))
     return found
