@@ -12,18 +12,20 @@ from uuid import UUID
 from psycopg import Connection, sql
 
 from domain.aggregate import standing
+from domain.command import Actor
 from domain.customer import Customer
 from domain.event import Event
 from domain.rule import NOT_FOUND, Rule
+from domain.vocabulary import LookPurpose
 from ledger.reading import decoded_lines, line
-from ledger.vault import Vault
 from projections.case_register import CaseRegister
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.explaining import Change, State, changes, state
 from projections.engine.links import MERGING, Links
 from projections.engine.model import ReadModel, fold
 
-from .opening import opened_entries
+from .opening import looked_at
+from .wiring import Desk
 
 STEPS_MAX = 2_000
 """Why: the longest real cases have some hundred entries; beyond this something else is wrong than the case."""
@@ -134,7 +136,7 @@ def _linked(into: dict[UUID, UUID], merge: Event) -> Links:
     return Links(into)
 
 
-def opened(vault: Vault, steps: Sequence[Step]) -> list[Step]:
-    """The steps with the personal fields of their entries in clear, null where the person was erased."""
-    entries = opened_entries(vault, [step.entry for step in steps])
+def opened(desk: Desk, steps: Sequence[Step], actor: Actor, case_id: UUID) -> list[Step]:
+    """The steps with the personal fields of their entries in clear, null where erased; the actor's look is noted."""
+    entries = looked_at(desk, [step.entry for step in steps], actor, LookPurpose.REPLAY, f"case {case_id}")
     return [step._replace(entry=entry) for step, entry in zip(steps, entries, strict=True)]
