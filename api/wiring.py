@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -10,6 +11,7 @@ from psycopg_pool import ConnectionPool
 from ledger import database, migrate
 from ledger.application import Ledger
 from ledger.database import Duty
+from ledger.looks import ENTERED_EVERY_S, Looks
 from ledger.vault import Vault
 from ledger.writer import Writer
 
@@ -31,19 +33,24 @@ class Desk(NamedTuple):
     pool: ConnectionPool[Connection[Any]]
     vault: Vault
     ledger: Ledger
+    looks: Looks
 
 
 @contextmanager
-def open_desk(settings: Settings) -> Iterator[Desk]:
+def open_desk(settings: Settings, looks_every_s: float | None = ENTERED_EVERY_S) -> Iterator[Desk]:
     """Connect under the API's duty, check the database's shape, and close in order afterwards."""
     url = ready_url(settings)
     with database.pool(url, Duty.API) as pool:
         vault = _vault(settings, pool)
         ledger = Ledger(pool, Writer(url), vault)
+        looks = Looks(ledger.enter_all, lambda: datetime.now(UTC), looks_every_s)
         try:
-            yield Desk(url, pool, vault, ledger)
+            yield Desk(url, pool, vault, ledger, looks)
         finally:
-            ledger.close()
+            try:
+                looks.close()
+            finally:
+                ledger.close()
 
 
 class Intake(NamedTuple):

@@ -71,6 +71,11 @@ def subject_of(event: Event) -> UUID:
     return event.customer_id or event.stream_id
 
 
+def subject_of_sealed(sealed: str) -> UUID:
+    """Whose key a sealed value was sealed with; raises :class:`VaultError` where it is none."""
+    return UUID(bytes=_unpack(sealed)[:16])
+
+
 class Vault:
     """Seals and opens personal values; keeps the keys it used in memory."""
 

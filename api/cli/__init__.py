@@ -5,6 +5,7 @@ import typer
 
 from domain.rule import Refused
 from ledger.database import DatabaseUnavailable
+from ledger.evidence import EvidenceError
 from ledger.merkle import TreeBroken
 from ledger.migrate import MigrationError
 from ledger.notes import SignerError
@@ -18,6 +19,7 @@ from . import (
     explain,
     intake,
     projecting,
+    proving,
     rebuilding,
     replay,
     running,
@@ -55,6 +57,7 @@ PARTS = (
     simulation,
     tokens,
     replay,
+    proving,
     explain,
     schema,
 )
@@ -67,6 +70,7 @@ EXPECTED = (
     MigrationError,
     VaultError,
     SourceError,
+    EvidenceError,
     Refused,
     TreeBroken,
     SignerError,
