@@ -30,6 +30,7 @@ from . import (
     status,
     tiers,
     tokens,
+    verifying,
 )
 from .report import fail
 
@@ -49,6 +50,7 @@ PARTS = (
     status,
     checking,
     sealing,
+    verifying,
     tiers,
     database,
     intake,

@@ -21,7 +21,18 @@ from .records import check_records, last_there
 from .rows import BLOCK
 from .sealed import Anchor, Trust
 
-__all__ = ["Finding", "Findings", "Kind", "Report", "Trust", "Verified", "last_verified", "remember", "verify"]
+__all__ = [
+    "Finding",
+    "Findings",
+    "Kind",
+    "Report",
+    "Trust",
+    "Verified",
+    "examine",
+    "last_verified",
+    "remember",
+    "verify",
+]
 
 PIECE = 64
 """Why: so many tiles are 16 384 entries; what was sealed of them is read in one statement and is held at once."""
@@ -86,20 +97,31 @@ def verify(
 
     ``copies`` is a folder of checkpoints that was kept apart from the database.
     """
-    findings = Findings()
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        last, told = last_there(connection, findings), sealed.copies(copies, trust, findings) if copies else []
-        work = _Work(connection, trust, findings, last, _usable(connection, since, findings, last), advance)
-        work.anchors += sealed.check_kept(connection, told, last, findings)
-        work.tiles()
-        check_records(connection, last, work.since, findings)
-        cosignatures = sealed.check_cosignatures(connection, work.since, findings)
-        name_columns(connection, findings, work.compared.sealed_leaves)
-        size, root = work.sealed
-        return Report(
-            last, work.since, size, root, work.checkpoints, cosignatures, len(told), bool(trust.keys), findings
-        )
+        return examine(connection, trust, copies=copies, since=since, advance=advance)
+
+
+def examine(
+    connection: Connection[Any],
+    trust: Trust,
+    *,
+    copies: Path | None = None,
+    since: Verified | None = None,
+    advance: Advance = lambda _done, _total: None,
+) -> Report:
+    """Verify as :func:`verify` does, within the transaction that is open, which should see one moment."""
+    findings = Findings()
+    last, told = last_there(connection, findings), sealed.copies(copies, trust, findings) if copies else []
+    work = _Work(connection, trust, findings, last, _usable(connection, since, findings, last), advance)
+    work.anchors += sealed.check_kept(connection, told, last, findings)
+    work.tiles()
+    check_records(connection, last, work.since, findings)
+    cosignatures = sealed.check_cosignatures(connection, work.since, findings)
+    name_columns(connection, findings, work.compared.sealed_leaves)
+    findings.sort()
+    size, root = work.sealed
+    return Report(last, work.since, size, root, work.checkpoints, cosignatures, len(told), bool(trust.keys), findings)
 
 
 def _usable(connection: Connection[Any], since: Verified | None, findings: Findings, last: int) -> Verified | None:
