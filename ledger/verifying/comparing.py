@@ -12,7 +12,7 @@ from .growing import Growing
 from .rows import Block, row
 from .sealed import Anchor, Issued, StoredTile
 
-SUSPECTED_MAX = 20
+SUSPECTED_MAX = 5
 """Why: some thousand hashings for each; who altered more rows than this is known by the first ones."""
 UNKNOWN = bytes(HASH)
 """Stands for the leaf of an entry that is not there, and was not sealed one by one."""
