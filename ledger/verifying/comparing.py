@@ -133,8 +133,9 @@ class Tiles:
             if stored is None:
                 continue
             first, last = at * TILE ** (level + 1) + 1, (at + 1) * TILE ** (level + 1)
-            # A tile of the lowest level was compared leaf by leaf.
-            if stored.root != folded(hashes) or (level > 0 and stored.hashes != hashes):
+            # A tile of the lowest level was compared leaf by leaf, if it has as many as it should.
+            whole = stored.hashes == hashes if level else len(stored.hashes) == TILE * HASH
+            if stored.root != folded(hashes) or not whole:
                 text = f"The tile {at} of level {level} is not that of the entries below it."
                 self._findings.add(Kind.TILE_ALTERED, first, text, until=last)
 
