@@ -34,6 +34,13 @@ Personal = Annotated[
     ),
 ]
 """At most ``TEXT_MAX`` characters in clear, checked where it comes in: sealed it is longer, and is read back so."""
+
+
+def of(field: str) -> Meta:
+    """Marks a personal field as that of another person: the one whose id stands in ``field`` of the same event."""
+    return Meta(extra={"of": field})
+
+
 Instant = Annotated[datetime, Meta(tz=True, description="An instant, with its time zone.")]
 WEIGHED = {"weighed": True}
 """Marks, as the ``extra`` of a type, what rules weighed or totals were made of, so that it is never amended."""
@@ -87,6 +94,25 @@ class ContactKind(StrEnum):
     POSTAL = "postal"
     MESSAGING = "messaging"
     SOCIAL = "social"
+
+
+class LegalBasis(StrEnum):
+    """On what ground personal data is processed, in the terms of GDPR article 6."""
+
+    CONSENT = "consent"
+    CONTRACT = "contract"
+    LEGAL_OBLIGATION = "legal_obligation"
+    VITAL_INTERESTS = "vital_interests"
+    PUBLIC_TASK = "public_task"
+    LEGITIMATE_INTERESTS = "legitimate_interests"
+
+
+class RelationshipPart(StrEnum):
+    """What part a person has in the business of a customer."""
+
+    PAYER = "payer"
+    DECISION_MAKER = "decision_maker"
+    BENEFICIARY = "beneficiary"
 
 
 class InvalidReason(StrEnum):
