@@ -13,9 +13,9 @@ from .person import Hold, Matter
 from .purchase import Purchase
 from .vocabulary import CaseKind
 
-BOUGHT = (Purchase.Recorded, Purchase.ReturnedUnmatched)
+MATTERS = (Case.Opened, Purchase.Recorded, Purchase.ReturnedUnmatched)
 CONCERNED: tuple[type[Event], ...] = (
-    LegalHold.Placed, LegalHold.Released, Case.Opened, *BOUGHT, Entry.Voided, Entry.Amended
+    LegalHold.Placed, LegalHold.Released, *MATTERS, Entry.Voided, Entry.Amended
 )  # fmt: skip
 """The kinds of entries that obligations are made of; no others need be read."""
 
@@ -28,7 +28,7 @@ def obligations(entries: Iterable[Event]) -> tuple[list[Hold], list[Matter]]:
     by_stream = groupby(sorted(entries, key=attrgetter("stream_id", "stream_version")), attrgetter("stream_id"))
     histories = [standing(list(history)) for _, history in by_stream]
     holds = [hold for history in histories for hold in _running(history)]
-    matters = [_matter(entry) for history in histories for entry in history if isinstance(entry, Case.Opened | BOUGHT)]
+    matters = [_matter(entry) for history in histories for entry in history if isinstance(entry, MATTERS)]
     return sorted(holds, key=attrgetter("since", "reference")), sorted(matters, key=attrgetter("since", "id"))
 
 

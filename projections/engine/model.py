@@ -206,9 +206,14 @@ def envelope_needed(model: type[ReadModel]) -> frozenset[str]:
     keys = {fold.key for fold in handlers} | {"stream_id" for fold in handlers if fold.own} | {model.spec.order_by}
     if model.spec.order_by == "occurred_at":
         keys |= {"stream_id", "stream_version"}
+    return frozenset((names(model) | keys | {"position"}) & set(ENVELOPE))
+
+
+@cache
+def names(model: type[ReadModel]) -> frozenset[str]:
+    """The attribute names in a model's own compiled methods."""
     methods = (method for method in vars(model).values() if inspect.isfunction(method))
-    named = {name for method in methods for name in _names(method.__code__)}
-    return frozenset((named | keys | {"position"}) & set(ENVELOPE))
+    return frozenset(name for method in methods for name in _names(method.__code__))
 
 
 def _names(code: CodeType) -> Iterator[str]:

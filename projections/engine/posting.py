@@ -14,6 +14,7 @@ from .builds import Build
 from .corrections import CORRECTING, redirected
 from .cut import Cut
 from .folding import fold_steps, steps
+from .forgotten import ERASING
 from .links import MERGING, Links
 from .model import ReadModel, envelope_needed, fingerprint, models
 from .quarantine import Quarantine
@@ -23,7 +24,7 @@ BATCH_MAX = 5_000
 """Why: some 4 MB of entries and well under a second of work, so a projector stops and starts quickly."""
 BATCH_BYTES_MAX = 64 * 2**20
 """Why: PostgreSQL makes no text longer than a gigabyte, and a batch is held in memory several times over."""
-TELLING = (*CORRECTING, *MERGING)
+TELLING = (*CORRECTING, *MERGING, ERASING)
 """Events that make earlier entries count otherwise."""
 TAIL = (
     "SELECT string_agg(line, E'\\n' ORDER BY position), max(position) FROM"
