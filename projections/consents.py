@@ -33,6 +33,7 @@ class Consents(ReadModel, key="customer_id", version=1, order_by="occurred_at"):
     holding: int = 0
     """How many of them hold."""
     last_occurred_at: datetime | None = None
+    """When the last of it happened."""
 
     @on(Customer.ConsentGranted)
     def granted(self, e: Customer.ConsentGranted) -> None:

@@ -177,8 +177,8 @@ class History:
         person = Person(absorbed=members[1:])
         placed = LegalHold.Placed(reference=f"H{n}", reason="r")
         ways = [
-            lambda: LegalHold.place(c, self._id(), customer, placed),
             _on(customer, customer.erase, c, person, None, Customer.Erased(reason="asked for")),
+            lambda: LegalHold.place(c, self._id(), customer, placed),
         ]
         if hold:
             ways.append(_on(hold, hold.release, c, LegalHold.Released(reason="over")))
