@@ -5,7 +5,9 @@ import typer
 
 from domain.rule import Refused
 from ledger.database import DatabaseUnavailable
+from ledger.merkle import TreeBroken
 from ledger.migrate import MigrationError
+from ledger.notes import SignerError
 from ledger.sources.faults import SourceError
 from ledger.vault import VaultError
 
@@ -20,6 +22,7 @@ from . import (
     replay,
     running,
     schema,
+    sealing,
     serving,
     simulation,
     status,
@@ -43,6 +46,7 @@ PARTS = (
     rebuilding,
     status,
     checking,
+    sealing,
     tiers,
     database,
     intake,
@@ -55,7 +59,17 @@ PARTS = (
 for part in PARTS:
     part.add_to(app)
 
-EXPECTED = (SettingsError, DatabaseUnavailable, MigrationError, VaultError, SourceError, Refused, OSError)
+EXPECTED = (
+    SettingsError,
+    DatabaseUnavailable,
+    MigrationError,
+    VaultError,
+    SourceError,
+    Refused,
+    TreeBroken,
+    SignerError,
+    OSError,
+)
 """Errors whose own message says what to do; anything else is a fault of ours and keeps its traceback."""
 
 

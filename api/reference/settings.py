@@ -17,7 +17,7 @@ from .types import shown
 INTRODUCTION = """
 Everything Daybook can be told. Settings come from the environment; a wrong one is an error at start that says what to
 do. Without `DATABASE_URL`, the master key and the token secret are made on first use and kept in `secrets.env` under
-`DAYBOOK_HOME`.
+`DAYBOOK_HOME`, origin and seal key in `seal.env` beside it.
 """
 
 
