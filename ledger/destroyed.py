@@ -8,15 +8,23 @@ older backup was restored, the next process that opens the vault destroys the ke
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import UUID
 
 import msgspec
+from psycopg import Connection
+
+LISTED = """
+    SELECT first.leaf, customer_id, data -> 'keys', to_json(occurred_at) #>> '{}', position
+      FROM ledger.entries, (SELECT encode(leaf, 'hex') AS leaf FROM ledger.entries WHERE position = 1) AS first
+     WHERE position BETWEEN %s AND %s AND type = 'Customer.Erased' ORDER BY position"""
 
 
 class Destroyed(msgspec.Struct, frozen=True, kw_only=True):
     """One line: whose keys were destroyed, by which entry. It holds ids only."""
 
+    ledger: str
+    """The leaf of the ledger's first entry in hex, by which a restored one is known and another one told apart."""
     customer: UUID
     keys: list[UUID]
     erased_at: str
@@ -57,6 +65,15 @@ class DestroyedKeys:
             file.flush()
             os.fsync(file.fileno())
         _keep_name(self.path.parent)
+
+
+def erasures(connection: Connection[Any], first: int, last: int) -> list[Destroyed]:
+    """What the erasures that the ledger tells of between two positions say for the list of destroyed keys."""
+    rows = connection.execute(LISTED, (first, last)).fetchall()
+    return [
+        Destroyed(ledger=ledger, customer=customer, keys=[UUID(key) for key in keys], erased_at=at, position=position)
+        for ledger, customer, keys, at, position in rows
+    ]
 
 
 def _opener(path: str, flags: int) -> int:

@@ -1,11 +1,15 @@
 """Forgetting a person: what is held in their name, and that keys once destroyed stay destroyed."""
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+import psycopg
 from psycopg import Connection, sql
+from psycopg_pool import PoolTimeout
 
 from domain.aggregate import VOID
 from domain.customer import Customer
@@ -16,14 +20,16 @@ from domain.rule import NOT_FOUND, Refused
 
 from . import canonical
 from .basis import History
-from .database import Duty, connect
-from .destroyed import Destroyed, DestroyedKeys
+from .database import DatabaseUnavailable, Duty, connect
+from .destroyed import Destroyed, DestroyedKeys, erasures
 from .reading import decoded_lines, head, line
-from .vault import Vault, subject_in
+from .vault import FORGET_S_MAX, Vault, subject_in
 from .writer import Commit, append
 
 RETURNED = UUID("5c1f8a3e-7b0d-4f39-8a55-0b6d2f9e4c71")
 """Names the commands that destroy keys again which came back."""
+LOOK_S = FORGET_S_MAX / 2
+"""Why: twice as often as must be, so that whoever opens something finds that it was just looked."""
 AGAIN = "The list of destroyed keys names it since {at}; it was there again, from a backup or an erasure cut short."
 
 MEMBERS = """
@@ -52,11 +58,9 @@ SEALED = """
      WHERE (e.customer_id = ANY(%(members)s) OR e.stream_id = ANY(%(streams)s)
             OR e.type = 'Customer.RelationshipDeclared' AND e.data ->> 'person_id' = ANY(%(named)s))
        AND field.value LIKE 's1.%%'"""
+LEDGER = "SELECT encode(leaf, 'hex') FROM ledger.entries WHERE position = 1"
 STANDING = "SELECT coalesce(max(stream_version), 0) FROM ledger.entries WHERE stream_id = %s"
 GONE = "SELECT subject_id FROM vault.keys WHERE wrapped IS NULL AND subject_id = ANY(%s)"
-ERASED = """
-    SELECT customer_id, data -> 'keys', to_json(occurred_at) #>> '{}', position
-      FROM ledger.entries WHERE type = 'Customer.Erased' ORDER BY position"""
 
 
 def members(connection: Connection[Any], customer_id: UUID) -> list[UUID]:
@@ -128,7 +132,7 @@ def enforce(url: str, vault: Vault) -> list[UUID]:
         return []
     with connect(url, Duty.API) as connection:
         again: list[UUID] = []
-        for listed in _missing(connection, vault.destroyed.lines()):
+        for listed in _missing(connection, _of_this(connection, vault.destroyed)):
             with connection.transaction():
                 # Appending takes the head, so that of several processes at their start one enters it.
                 append(connection, [])
@@ -141,12 +145,42 @@ def enforce(url: str, vault: Vault) -> list[UUID]:
 
 def enlist(connection: Connection[Any], destroyed: DestroyedKeys) -> None:
     """Add what the ledger tells of and the list lacks: erasures by others, or a list that was lost."""
-    known = destroyed.keys()
-    told = (
-        Destroyed(customer=customer, keys=[UUID(key) for key in keys], erased_at=at, position=position)
-        for customer, keys, at, position in connection.execute(ERASED).fetchall()
-    )
-    destroyed.add(line for line in told if not known.issuperset(line.keys))
+    known = {key for line in _of_this(connection, destroyed) for key in line.keys}
+    destroyed.add(line for line in erasures(connection, 0, head(connection)) if not known.issuperset(line.keys))
+
+
+def _of_this(connection: Connection[Any], destroyed: DestroyedKeys) -> list[Destroyed]:
+    """The lines of the list that speak of this very ledger, be it one that was restored."""
+    row = connection.execute(LEDGER).fetchone()
+    return [line for line in destroyed.lines() if row and line.ledger == row[0]]
+
+
+@contextmanager
+def watching(url: str, vault: Vault) -> Iterator[None]:
+    """Forget destroyed keys within ``FORGET_S_MAX`` until the block ends, be nothing opened meanwhile.
+
+    What others erased is added to this process's list. While the database cannot be reached nothing is opened either,
+    since whoever opens looks as well.
+    """
+    stopping, news = threading.Event(), threading.Event()
+    vault.on_forgotten.append(news.set)
+
+    def watch() -> None:
+        while not stopping.wait(LOOK_S):
+            with suppress(psycopg.Error, PoolTimeout, DatabaseUnavailable, OSError):
+                vault.refresh(at_once=True)
+                if news.is_set() and vault.destroyed is not None:
+                    with connect(url, Duty.API) as connection:
+                        enlist(connection, vault.destroyed)
+                    news.clear()
+
+    thread = threading.Thread(target=watch, name="forgetting", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
 
 
 def _missing(connection: Connection[Any], lines: Iterable[Destroyed]) -> list[Destroyed]:

@@ -23,7 +23,7 @@ from psycopg_pool import ConnectionPool
 
 from domain.event import Event, mark, marked, payload_fields
 
-from .destroyed import Destroyed, DestroyedKeys
+from .destroyed import DestroyedKeys, erasures
 from .master_key import MasterKey
 from .master_key import VaultError as VaultError
 
@@ -66,9 +66,9 @@ ERASURES = (
 )
 LAST_ERASURE = "SELECT coalesce(max(position), 0) FROM ledger.entries WHERE type = 'Customer.Erased'"
 MAKE_OWN = "INSERT INTO vault.keys (subject_id, wrapped, master_key_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
-DESTROY = """
-    SELECT vault.destroy(position), customer_id, data -> 'keys', to_json(occurred_at) #>> '{}', position
-      FROM ledger.entries WHERE position BETWEEN %s AND %s AND type = 'Customer.Erased' ORDER BY position"""
+DESTROY = (
+    "SELECT vault.destroy(position) FROM ledger.entries WHERE position BETWEEN %s AND %s AND type = 'Customer.Erased'"
+)
 
 
 class ErasedError(VaultError):
@@ -257,12 +257,9 @@ class Vault:
         To be the last thing done in the transaction that enters them: the list of destroyed keys has them then, and
         once the commit is through, so has the database.
         """
-        rows = connection.execute(DESTROY, (first, last)).fetchall()
+        connection.execute(DESTROY, (first, last))
         if self.destroyed is not None:
-            self.destroyed.add(
-                Destroyed(customer=customer, keys=[UUID(key) for key in keys], erased_at=at, position=position)
-                for _, customer, keys, at, position in rows
-            )
+            self.destroyed.add(erasures(connection, first, last))
 
     def check(self) -> None:
         """Raise :class:`VaultError` when the master key is not the one that the vault's keys are wrapped with.
