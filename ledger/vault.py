@@ -119,6 +119,14 @@ def subject_in(sealed: str) -> bytes:
     return b64decode(sealed[len(PREFIX) : len(PREFIX) + SUBJECT], altchars=b"-_")[:16]
 
 
+def is_sealed(text: str) -> bool:
+    """Whether a text is written as a sealed value is."""
+    try:
+        return text.startswith(PREFIX) and bool(_unpack(text))
+    except VaultError:
+        return False
+
+
 class Vault:
     """Seals and opens personal values; keeps the keys it used in memory."""
 

@@ -17,6 +17,8 @@ from . import (
     database,
     explain,
     intake,
+    master_key,
+    persons,
     projecting,
     rebuilding,
     replay,
@@ -53,6 +55,8 @@ PARTS = (
     simulation,
     tokens,
     replay,
+    persons,
+    master_key,
     explain,
     schema,
 )
