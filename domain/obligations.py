@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from operator import attrgetter
 
 from .aggregate import standing
 from .case import Case
@@ -25,11 +24,15 @@ def obligations(entries: Iterable[Event]) -> tuple[list[Hold], list[Matter]]:
 
     What was declared void counts for nothing, and what was amended counts as amended.
     """
-    by_stream = groupby(sorted(entries, key=attrgetter("stream_id", "stream_version")), attrgetter("stream_id"))
+    ordered = sorted(entries, key=lambda entry: (entry.stream_id, entry.stream_version))
+    by_stream = groupby(ordered, lambda entry: entry.stream_id)
     histories = [standing(list(history)) for _, history in by_stream]
     holds = [hold for history in histories for hold in _running(history)]
     matters = [_matter(entry) for history in histories for entry in history if isinstance(entry, MATTERS)]
-    return sorted(holds, key=attrgetter("since", "reference")), sorted(matters, key=attrgetter("since", "id"))
+    return (
+        sorted(holds, key=lambda hold: (hold.since, hold.reference)),
+        sorted(matters, key=lambda matter: (matter.since, matter.id)),
+    )
 
 
 def _running(history: Sequence[Event]) -> list[Hold]:

@@ -10,7 +10,7 @@ from domain.vocabulary import LegalBasis
 from projections.engine.model import ReadModel, on
 
 
-class Consent(Struct):
+class ConsentPurpose(Struct):
     """One purpose, as it was last granted."""
 
     purpose: str
@@ -28,7 +28,7 @@ class Consents(ReadModel, key="customer_id", version=1, order_by="occurred_at"):
     """What a customer's data may be used for, by what had been said at the time."""
 
     customer_id: UUID
-    purposes: list[Consent] = []
+    purposes: list[ConsentPurpose] = []
     """Every purpose there ever was a consent to, in the order of the first."""
     holding: int = 0
     """How many of them hold."""
@@ -38,7 +38,9 @@ class Consents(ReadModel, key="customer_id", version=1, order_by="occurred_at"):
     @on(Customer.ConsentGranted)
     def granted(self, e: Customer.ConsentGranted) -> None:
         """Take over the consent; a new text or basis takes the place of the one before."""
-        granted = Consent(purpose=e.purpose, basis=e.basis, text_version=e.text_version, granted_at=e.occurred_at)
+        granted = ConsentPurpose(
+            purpose=e.purpose, basis=e.basis, text_version=e.text_version, granted_at=e.occurred_at
+        )
         if any(each.purpose == e.purpose for each in self.purposes):
             self.purposes = [granted if each.purpose == e.purpose else each for each in self.purposes]
         else:
@@ -55,7 +57,7 @@ class Consents(ReadModel, key="customer_id", version=1, order_by="occurred_at"):
         """End every consent: there is nobody left who gave it."""
         self._end(self.purposes, e.occurred_at)
 
-    def _end(self, some: list[Consent], at: datetime) -> None:
+    def _end(self, some: list[ConsentPurpose], at: datetime) -> None:
         for each in some:
             each.ended_at = each.ended_at or at
         self._count()
