@@ -24,7 +24,7 @@ class ConsentPurpose(Struct):
     """When it was withdrawn, or ended since the person was erased; null while it holds."""
 
 
-class Consents(ReadModel, key="customer_id", version=1, order_by="occurred_at"):
+class Consents(ReadModel, key="customer_id", version=1, begins=(Customer.ConsentGranted,), order_by="occurred_at"):
     """What a customer's data may be used for, by what had been said at the time."""
 
     customer_id: UUID
