@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -11,6 +12,7 @@ from ledger import database, forgetting, migrate
 from ledger.application import Ledger
 from ledger.database import Duty
 from ledger.destroyed import DestroyedKeys
+from ledger.looks import ENTERED_EVERY_S, Looks
 from ledger.notes import Signing
 from ledger.vault import Vault
 from ledger.writer import Writer
@@ -36,20 +38,25 @@ class Desk(NamedTuple):
     ledger: Ledger
     signers: Sequence[Signing]
     """Who signs what the ledger attests, such as that a person was erased."""
+    looks: Looks
 
 
 @contextmanager
-def open_desk(settings: Settings) -> Iterator[Desk]:
+def open_desk(settings: Settings, looks_every_s: float | None = ENTERED_EVERY_S) -> Iterator[Desk]:
     """Connect under the API's duty, check the database's shape, and close in order afterwards."""
     url = ready_url(settings)
     with database.pool(url, Duty.API) as pool:
         vault = _vault(settings, pool, url)
         ledger = Ledger(pool, Writer(url), vault)
+        looks = Looks(ledger.enter_all, lambda: datetime.now(UTC), looks_every_s)
         try:
             with forgetting.watching(url, vault):
-                yield Desk(url, pool, vault, ledger, signers(settings))
+                yield Desk(url, pool, vault, ledger, signers(settings), looks)
         finally:
-            ledger.close()
+            try:
+                looks.close()
+            finally:
+                ledger.close()
 
 
 class Intake(NamedTuple):

@@ -219,14 +219,21 @@ def field_doc(event: type[Event], field: str) -> str:
     return described(event, field)
 
 
+def refuse_newer(type_name: str, schema: int) -> None:
+    """Raise :class:`UnknownSchema` for an entry whose form this version of Daybook does not know."""
+    if type_name not in _EVENTS:
+        raise UnknownSchema(f"{type_name} was entered by a newer Daybook; upgrade this one.")
+    if schema > _EVENTS[type_name].schema:
+        raise UnknownSchema(f"{type_name} of schema {schema} was entered by a newer Daybook; upgrade this one.")
+
+
 def upcast(event: type[Event], schema: int, data: dict[str, Any]) -> dict[str, Any]:
     """A payload of an older ``schema`` in the form of the current one.
 
     Applies the static methods ``upcast_v1_v2``, ``upcast_v2_v3`` … of the event class; each takes a payload and returns
     one. Raises :class:`UnknownSchema` for a schema newer than the class.
     """
-    if schema > event.schema:
-        raise UnknownSchema(f"{event.type_name} of schema {schema} was entered by a newer Daybook; upgrade this one.")
+    refuse_newer(event.type_name, schema)
     while schema < event.schema:
         step: Callable[[dict[str, Any]], dict[str, Any]] = getattr(event, f"upcast_v{schema}_v{schema + 1}")
         data, schema = step(data), schema + 1

@@ -86,6 +86,21 @@ class CustomerKind(StrEnum):
     INTERNAL = "internal"
 
 
+class LookPurpose(StrEnum):
+    """What somebody looked at personal data for."""
+
+    ANSWER = "answer"
+    """A question was answered, such as a customer's page."""
+    REPLAY = "replay"
+    """A case was replayed."""
+    EXPLANATION = "explanation"
+    """A row of a read model was explained."""
+    EXPORT = "export"
+    """What is held of a person was exported."""
+    PROOF = "proof"
+    """Evidence was taken out of the ledger."""
+
+
 class ContactKind(StrEnum):
     """The kind of a contact point."""
 

@@ -1,7 +1,7 @@
 """The ledger as an application: a command comes in, the domain decides, entries are written once."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from itertools import count
@@ -27,9 +27,9 @@ from . import forgetting
 from .basis import Basis, Histories, History
 from .input import Given, fact, identifier, kind_of, named, position, refuse, told, utc
 from .reading import decoded, decoder, line
-from .recorder import EntryMapper, EntryRecorder
+from .recorder import EntryMapper, EntryRecorder, commit_of
 from .vault import ErasedError, Vault
-from .writer import WENT_AWAY, Answer, TooLarge, WriteFailed, Writer, append
+from .writer import BATCH_MAX, WENT_AWAY, Answer, TooLarge, WriteFailed, Writer, append
 
 RACES_MAX = 3
 """Why: a command decided on a state that was overtaken is decided anew; who lost so often is let in alone, since
@@ -260,6 +260,17 @@ class Ledger(Application[UUID]):
         elif basis:
             basis.forget()
         return answer
+
+    def enter_all(self, begun: Sequence[Aggregate]) -> None:
+        """Write the pending events of new aggregates, each as a command of its own, many in a transaction.
+
+        What was written before under the same command id is passed over.
+        """
+        stored = [[self.mapper.to_stored_event(event) for event in each.collect_events()] for each in begun]
+        commits = [commit_of(events, self.vault.fingerprint(b"new")) for events in stored]
+        with self._pool.connection() as connection:
+            for start in range(0, len(commits), BATCH_MAX):
+                append(connection, commits[start : start + BATCH_MAX])
 
     def _done_before(self, command_id: UUID, fingerprint: bytes) -> Done | None:
         with self._pool.connection() as connection:

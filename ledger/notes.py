@@ -103,7 +103,7 @@ def sign(text: str, signers: Sequence[Signing]) -> str:
 
 def signature_line(name: str, vkey: str, signature: bytes) -> str:
     """One line under a note."""
-    known = bytes.fromhex(vkey.rsplit("+", 2)[1])
+    known = bytes.fromhex(vkey.split("+", 2)[1])
     return f"— {name} {b64encode(known + signature).decode()}\n"
 
 

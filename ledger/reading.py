@@ -8,7 +8,7 @@ import msgspec
 from psycopg import Connection, sql
 
 from domain import catalogue  # noqa: F401  (fills the catalogue of events)
-from domain.event import ENVELOPE, Event, UnknownSchema, events, upcast
+from domain.event import ENVELOPE, Event, events, refuse_newer, upcast
 from domain.rule import INVALID_INPUT
 
 ENVELOPE_SQL = {
@@ -89,8 +89,7 @@ def decoded_lines(lines: bytes) -> list[Event]:
 def _upcast(text: str | bytes) -> bytes:
     raw = msgspec.json.decode(text)
     name, _, schema = raw.pop("type").rpartition("/")
-    if name not in events():
-        raise UnknownSchema(f"{name} was entered by a newer Daybook; upgrade this one.")
+    refuse_newer(name, int(schema))
     event = events()[name]
     envelope = {field: raw.pop(field) for field in ENVELOPE if field in raw}
     return msgspec.json.encode({"type": f"{name}/{event.schema}"} | envelope | upcast(event, int(schema), raw))

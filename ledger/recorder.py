@@ -1,7 +1,8 @@
 """The eventsourcing library's mapper and recorder, over our table of entries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +47,17 @@ class StoredEntry(StoredEvent):
     """A stored event that knows its command."""
 
     command_id: UUID
+
+
+def commit_of(
+    stored: Sequence[StoredEvent], fingerprint: bytes, basis: Mapping[UUID, int] = MappingProxyType({})
+) -> Commit:
+    """The commit of one command's stored events; raises :class:`~ledger.writer.TooLarge`."""
+    first, *others = stored
+    assert isinstance(first, StoredEntry)
+    assert isinstance(first.originator_id, UUID)
+    assert all(isinstance(other, StoredEntry) and other.command_id == first.command_id for other in others)
+    return Commit.of(first.command_id, fingerprint, first.originator_id, [each.state for each in stored], basis)
 
 
 class EntryMapper(Mapper[UUID]):
@@ -99,14 +111,9 @@ class EntryRecorder(ApplicationRecorder):
         """
         if not stored_events:
             return []
-        first, *others = stored_events
-        assert isinstance(first, StoredEntry)
-        assert isinstance(first.originator_id, UUID)
-        assert all(isinstance(other, StoredEntry) and other.command_id == first.command_id for other in others)
-        bodies = [stored.state for stored in stored_events]
-        asked = (first.command_id, kwargs["fingerprint"], first.originator_id, bodies, kwargs.get("basis", {}))
+        commit = commit_of(stored_events, kwargs["fingerprint"], kwargs.get("basis", {}))
         connection = kwargs.get("connection")
-        answer = append(connection, [Commit.of(*asked)])[0] if connection else self._writer.write(*asked)
+        answer = append(connection, [commit])[0] if connection else self._writer.enter(commit)
         kwargs["answers"].append(answer)
         if answer.outcome != "accepted":
             return None

@@ -127,6 +127,11 @@ def is_sealed(text: str) -> bool:
         return False
 
 
+def subject_of_sealed(sealed: str) -> UUID:
+    """Whose key a sealed value was sealed with; raises :class:`VaultError` where it is none."""
+    return UUID(bytes=_unpack(sealed)[:16])
+
+
 class Vault:
     """Seals and opens personal values; keeps the keys it used in memory."""
 

@@ -7,8 +7,9 @@ It signs the root of that tree: a checkpoint (c2sp.org/tlog-checkpoint), which i
 proves that an entry, or every entry of a dossier, is a leaf of a signed tree, or that one signed tree continues
 another. Whoever trusts nothing but the public key, and reads this file, need not trust the ledger's keeper.
 
-Read it from top to bottom: the tree, notes and their keys, checkpoints, entries, proofs, dossiers, the command.
-Every function either returns what is proven or raises `Unproven` with a sentence that says what failed.
+Read it from top to bottom: how things are written, the tree, notes and their keys, checkpoints, entries, proofs,
+dossiers, their pages, the command. Every function either returns what is proven or raises `Unproven` with a sentence
+that says what failed. It is longer than our files are, so that it can be one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import json
 import re
 import struct
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -30,7 +31,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FILE_MAX = 256 * 2**20
-"""Why: the largest dossier has some 10 MB; what is far beyond is none."""
+"""Why: the largest dossier has some 20 MB; what is far beyond is none."""
 SIGNATURES_MAX = 100
 """Why: the format asks for at least 16; each one of a known key costs a verification."""
 SIZE_MAX = 2**63 - 1
@@ -200,9 +201,9 @@ class Key(NamedTuple):
         """Read a key as it is written: ``name+id+base64``."""
         name, _, rest = vkey.strip().partition("+")
         stated, _, encoded = rest.partition("+")
-        raw = decoded(encoded, "The public key")
+        raw = decoded(encoded, "The public key") if stated else b""
         if not named(name) or not raw or KEY_BYTES.get(raw[0]) != len(raw) - 1:
-            raise Unproven(f"{vkey!r:.80} is no public key of a kind known here; it is written name+id+base64.")
+            raise Unproven(f"{vkey!r:.80} is no public key known here, written name+id+base64, nor a file of some.")
         key_id = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
         if stated != key_id.hex():
             raise Unproven(f"The public key of {name} was altered: its id is {key_id.hex()}, not {stated!r:.20}.")
@@ -332,10 +333,16 @@ def open_checkpoint(note: str, keys: Iterable[Key]) -> Checkpoint:
 
 SEALED = re.compile(r"s[0-9]+\.[A-Za-z0-9_=-]{80,}")
 """How personal text is written in an entry: encrypted with a key of the person's own."""
-BODY = {
-    "actor_id", "actor_kind", "actor_role", "case_id", "causation_id", "command_id", "correlation_id", "customer_id",
-    "data", "external_id", "occurred_at", "schema", "source", "stream_id", "stream_version", "type",
-}  # fmt: skip
+ALWAYS = ("actor_id", "actor_kind", "command_id", "occurred_at", "stream_id", "type")
+AT_TIMES = ("actor_role", "case_id", "causation_id", "correlation_id", "customer_id", "external_id", "source")
+ENVELOPE: dict[str, Any] = {
+    "data": dict,
+    "schema": int,
+    "stream_version": int,
+    **dict.fromkeys(ALWAYS, str),
+    **dict.fromkeys(AT_TIMES, str | None),
+}
+"""The fields of an entry and what each can be."""
 
 
 class Entry(NamedTuple):
@@ -352,15 +359,16 @@ class Entry(NamedTuple):
         """Read canonical bytes; what could be read in two ways is refused."""
         value = parsed(canonical, "The entry")
         match value:
-            case [int(position), str(recorded_at), dict(body)] if body.keys() == BODY and isinstance(
-                body["data"], dict
-            ):
+            case [int(position), str(recorded_at), dict(body)] if body.keys() == ENVELOPE.keys():
                 pass
             case _:
                 raise Unproven("The entry is not a position, a time and an object of its fields.")
         again = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         if isinstance(position, bool) or position < 1 or again.encode() != canonical:
             raise Unproven("The entry is not written in the canonical way.")
+        for field, kinds in ENVELOPE.items():
+            if not isinstance(body[field], kinds) or isinstance(body[field], bool):
+                raise Unproven(f"The field {field} of the entry cannot be what it is.")
         return cls(canonical, position, recorded_at, body)
 
 
@@ -444,7 +452,7 @@ class ProvenGrowth(NamedTuple):
 
 def check_consistency(text: str, keys: Iterable[Key]) -> ProvenGrowth:
     """Check a proof that one checkpoint continues another."""
-    match parsed(text.encode(), "The file"):
+    match parsed(text, "The file"):
         case {"format": "daybook-consistency@v1", "old": str(old), "proof": list(path), "new": str(new), **rest}:
             if rest:
                 raise Unproven(f"The file has a part {min(map(str, rest))!r:.40}, which is not known.")
@@ -480,6 +488,8 @@ class ProvenDossier(NamedTuple):
     """What it tells of: case or customer, and its id."""
     made_at: str
     """When it was made, as it says itself."""
+    made_by: dict[str, Any]
+    """What it was made with, and for whom sealed fields were opened, as it says itself."""
     entries: tuple[Entry, ...]
     account: list[dict[str, Any]]
     checkpoint: Checkpoint
@@ -494,10 +504,9 @@ def told(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """What the entries themselves say, as an account of them must tell it."""
     voided, amended = dict[int, int](), dict[int, int]()
     for entry in entries:
-        if entry.body["type"] == "Entry.Voided":
-            voided[entry.body["data"]["voided_position"]] = entry.position
-        if entry.body["type"] == "Entry.Amended":
-            amended[entry.body["data"]["amended_position"]] = entry.position
+        for kind, field, marked in (("Voided", "voided_position", voided), ("Amended", "amended_position", amended)):
+            if entry.body["type"] == f"Entry.{kind}" and isinstance(at := entry.body["data"].get(field), int):
+                marked[at] = entry.position
     return [
         {
             "position": entry.position,
@@ -520,12 +529,12 @@ def sealed_fields(says: Mapping[str, Any]) -> set[str]:
 
 def check_dossier(text: str, keys: Iterable[Key]) -> ProvenDossier:
     """Check a dossier: each entry against the checkpoint, that they belong together, and the account against them."""
-    match parsed(text.encode(), "The file"):
+    match parsed(text, "The file"):
         case {
             "format": "daybook-dossier@v1",
             "about": dict(about),
             "made_at": str(made_at),
-            "made_by": dict(_),
+            "made_by": dict(made_by),
             "checkpoint": str(note),
             "entries": list(proven),
             "account": list(account),
@@ -542,7 +551,7 @@ def check_dossier(text: str, keys: Iterable[Key]) -> ProvenDossier:
         raise Unproven("The entries of the dossier are not there in order, each once.")
     kind, whose = _belonging(about, entries)
     _check_account(account, entries)
-    return ProvenDossier((kind, whose), made_at, entries, account, checkpoint)
+    return ProvenDossier((kind, whose), made_at, made_by, entries, account, checkpoint)
 
 
 def _included(item: Any, checkpoint: Checkpoint) -> Entry:
@@ -594,12 +603,16 @@ def _check_account(account: Sequence[Any], entries: Sequence[Entry]) -> None:
             raise Unproven(f"{wrong[0]!r} in {here} is not what the entry says.")
         if more := step.keys() - facts.keys() - RECKONED:
             raise Unproven(f"{min(more)!r:.40} in {here} is not known.")
-        if not all(isinstance(each, dict) and each.keys() == {"field", "before", "after"} for each in changes):
+        if not all(map(_is_change, changes)):
             raise Unproven(f"A change in {here} is not a field, what it was and what it is.")
         if opened.keys() - sealed_fields(facts["says"]):
             raise Unproven(f"Something is opened in {here} that is not sealed in the entry.")
         if not all(text is None or isinstance(text, str) for text in opened.values()):
             raise Unproven(f"What is opened in {here} is no text.")
+
+
+def _is_change(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"field", "before", "after"} and isinstance(value["field"], str)
 
 
 def _differ(one: Any, other: Any) -> bool:
@@ -610,123 +623,117 @@ def _differ(one: Any, other: Any) -> bool:
 # --- Pages: a dossier to read and print, with the dossier itself inside -----------------------------------------------
 
 EVIDENCE = '<script type="application/json" id="evidence">', "</script>"
-UNSHOWN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Why: characters that a page would not show, or by which it would show others in another order."""
 TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?Z")
+RULES = ("policy_version", "limit_version", "taxonomy_version")
+"""Fields that name the policy an entry rests on."""
 STYLE = """
 :root { color: #1b1f24; background: #fff; font: 15px/1.5 system-ui, "Noto Sans", "Noto Sans CJK SC", "PingFang SC",
   "Microsoft YaHei", "Noto Sans Arabic", sans-serif }
 body { max-width: 50rem; margin: 2rem auto; padding: 0 1.25rem }
-h1 { font-size: 1.55rem; line-height: 1.25; margin: .1rem 0 1rem; overflow-wrap: anywhere }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: .1rem 0 1rem; overflow-wrap: anywhere }
 h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; padding-top: .5rem; border-top: 2px solid #1b1f24 }
 h3 { font-size: 1rem; margin: 0 }
-p, ul { margin: .4rem 0 }
+p, ul { margin: .3rem 0 }
 code, .hash { font: .82em/1.45 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere }
 pre { background: #f5f6f7; padding: .6rem .8rem; white-space: pre-wrap }
-dl { display: grid; grid-template-columns: minmax(8.5rem, max-content) 1fr; gap: .1rem 1rem; margin: .5rem 0 }
-dt { color: #57606a }
+dl { display: grid; grid-template-columns: 10.5rem 1fr; gap: .1rem 1rem; margin: .5rem 0 }
+dt, .faint, .number { color: #57606a }
 dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line }
 .kind { text-transform: uppercase; letter-spacing: .12em; font-size: .75rem; color: #57606a; margin: 0 }
-.step { border-top: 1px solid #d0d5da; padding: .9rem 0; break-inside: avoid }
+.step { border-top: 1px solid #d0d5da; padding: .8rem 0; break-inside: avoid }
 .step header { display: flex; justify-content: space-between; gap: 1rem }
-.step .number, .faint { color: #57606a }
-.explained { font-style: italic; color: #3d444d }
 .void h3 { text-decoration: line-through }
 .mark { color: #a40e26; font-weight: 600 }
-.reckoned { border-inline-start: 3px solid #d0d5da; padding-inline-start: .8rem; margin-top: .5rem; font-size: .93em }
+.reckoned { border-inline-start: 3px solid #d0d5da; padding-inline-start: .8rem; color: #3d444d; font-size: .93em }
 .sealed { color: #57606a; font-style: italic }
 .opened { border-bottom: 1px dashed #9a6700 }
 @page { size: A4; margin: 18mm 16mm;
   @bottom-right { content: counter(page) " / " counter(pages); font: 9pt sans-serif } }
-@media print { :root { font-size: 10.5pt } body { max-width: none; margin: 0; padding: 0 } h2 { break-after: avoid } }
+@media print { :root { font-size: 13px } body { max-width: none; margin: 0; padding: 0 } h2 { break-after: avoid } }
 """
+READING = f"""<h2>What this proves</h2>
+<p>Nothing, before it is checked. Take the ledger's public key from somebody else than who gave you this page, and
+<code>verifier.py</code> of Daybook; then</p>
+<pre>python verifier.py PAGE.html --key KEY</pre>
+<p>says whether this page is, to the letter, what follows from the evidence inside it, and that:</p>
+<ul>
+<li>each entry shown stood in the ledger at its position when the ledger signed the checkpoint named above;</li>
+<li>when it happened and was recorded, who did it, what it says, and which entry voids or amends it, is what the entries
+say;</li>
+<li>of the history with the very id in the title no entry is left out before the last one shown.</li>
+</ul>
+<p>Not proven: that what was entered was true; that nothing was entered later or elsewhere; words beside a grey line,
+which Daybook reckons from the entries and <code>daybook check</code> reckons again; and
+<span class=opened>text above a dashed line</span>, which stands in the entry encrypted and was opened by who made this
+page. Text that is <span class=sealed>sealed</span> was not opened, and where it is <span class=sealed>erased</span> its
+key was destroyed, so that a person is forgotten; the proofs hold all the same.</p>
+<p class=faint>The evidence ({DOSSIER}) is inside this file; a print does not have it.</p>"""
 
 
 def page(dossier: str) -> str:
     """The page of a dossier, which depends on nothing else, so that it can be compared to the letter."""
     value = json.loads(dossier)
     tree = Tree.parse(value["checkpoint"].rpartition("\n\n")[0] + "\n")
-    [(kind, whose)] = value["about"].items()
+    [(kind, whose)], account = value["about"].items(), value["account"]
     # As the text of a script ends at the first thing that looks like its end tag, it must not hold one.
     evidence = dossier.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    canonical = [entry["canonical"].encode() for entry in value["entries"]]
-    steps = "".join(map(_step, value["account"], map(leaf_hash, canonical)))
+    leaves = [leaf_hash(entry["canonical"].encode()) for entry in value["entries"]]
+    times, opened_for = [step["occurred_at"] for step in account], value["made_by"].get("opened_for")
     facts = {
         "Ledger": _shown(tree.origin),
-        "Entries": f"{len(canonical)}, the last at position {value['account'][-1]['position']}",
-        "Happened": f"{_shown(min(step['occurred_at'] for step in value['account']))} to "
-        f"{_shown(max(step['occurred_at'] for step in value['account']))}",
-        "Made": f"{_shown(value['made_at'])}, by {_shown(value['made_by'].get('program', 'Daybook'))}",
-        "Checkpoint": f"{tree.size} entries, root <span class=hash>{base64.b64encode(tree.root).decode()}</span>",
+        "Checkpoint": f"{tree.size} entries<br><span class=hash>root {base64.b64encode(tree.root).decode()}</span>",
+        "Entries": f"{len(leaves)}, the last at position {account[-1]['position']}",
+        "From, to": f"{_shown(min(times))}, {_shown(max(times))}",
+        "Made": f"{_shown(value['made_at'])} by {_shown(value['made_by'].get('program', 'Daybook'))}",
+        "Personal text": f"opened for the role {_shown(opened_for)}" if opened_for else "sealed",
     }
     return f"""<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width">
-<title>Dossier of {_shown(kind)} {_shown(whose)}</title>
+<title>Dossier of {_words(kind)} {html.escape(UNSHOWN.sub("�", whose))}</title>
 <style>{STYLE}</style>
-<p class=kind>Dossier of a {_shown(kind)}</p>
-<h1>{_shown(kind).capitalize()} {_shown(whose)}</h1>
+<p class=kind>Dossier of a {_words(kind)}</p>
+<h1>{_words(kind).capitalize()} {_shown(whose)}</h1>
 {_list(facts)}
 <h2>What happened</h2>
-<p class=faint>Times are UTC. Each step is one entry of the ledger, in the order in which they were entered.</p>
-{steps}
+<p class=faint>Each step is one entry of the ledger, in the order of entering. Times are UTC. Before you rely on this
+page, check it: the end says how.</p>
+{"".join(map(_step, account, leaves))}
 {READING}
 {EVIDENCE[0]}{evidence}{EVIDENCE[1]}
 </html>
 """
 
 
-READING = f"""<h2>What this proves</h2>
-<p>This page is proven by nothing that stands on it, but it can be checked, to the letter, with the ledger's public key.
-Get the key from somebody else than who gave you this page. Then, with the file <code>verifier.py</code>:</p>
-<pre>python verifier.py PAGE.html --key KEY</pre>
-<p>If that succeeds:</p>
-<ul>
-<li>every entry shown stood in the ledger, word for word, at its position, when the ledger signed the checkpoint;</li>
-<li>what happened, when, who did it, what the entry says, and what was voided or amended is what the entries say;</li>
-<li>no entry of the history with this very id is missing before its last one shown.</li>
-</ul>
-<p>Not proven: that what was entered was true; that nothing was entered later, or in another history; what stands
-beside a grey line, which Daybook reckons from the entries (<code>daybook check</code> reckons it again); and
-<span class=opened>text with a dashed line</span>, which was opened from its seal by who made this page: the entry holds
-it encrypted, so that a person can be forgotten. Of a person who was forgotten the text is destroyed, and the proof
-holds.</p>
-<p class=faint>The evidence ({DOSSIER}) is inside this file and not in a print of it.</p>"""
-
-
 def _step(step: Mapping[str, Any], leaf: bytes) -> str:
-    marks = "".join(
-        f" <span class=mark>{word} by entry {step[by]}</span>"
-        for word, by in (("void, declared so", "voided_by"), ("amended", "amended_by"))
-        if step[by]
-    )
-    actor = step["actor"]
-    versions = [(field, value) for field, value in step["says"].items() if field.endswith("_version")]
-    facts = {
-        "Happened": _shown(step["occurred_at"]),
-        "Recorded": _shown(step["recorded_at"]),
-        "By": f"{_shown(actor['id'])} ({_shown(actor['role'] or actor['kind'])})",
-        **{f"Under {_words(field)}": _shown(value) for field, value in versions},
-        **{_words(field): _field(step, field) for field in step["says"] if not field.endswith("_version")},
-    }
-    changes = "".join(
-        f"<li>{_words(each['field'])}: {_shown(each['before'])} → {_shown(each['after'])}</li>"
-        for each in step["changes"]
-    )
+    says, actor = step["says"], step["actor"]
+    marks = [("declared void by entry", step["voided_by"]), ("amended by entry", step["amended_by"])]
+    by = f"{_shown(actor['id'])} ({_shown(actor['role'] or actor['kind'])})"
+    under = "".join(f", under {_words(field)} {_shown(says[field])}" for field in RULES if field in says)
+    # What an entry changed to just what it says need not be told twice.
+    changes = [each for each in step["changes"] if _differ(says.get(each["field"]), each["after"])]
+    told = [f"{_words(each['field'])}: {_shown(each['before'])} → {_shown(each['after'])}" for each in changes]
     return f"""<section class="step{" void" if step["voided_by"] else ""}">
 <header><h3>{_title(step["type"])}</h3><span class=number>entry {step["position"]}</span></header>
-<p class=explained>{_shown(step["explained"])}{marks}</p>
-{_list(facts)}
-{f"<div class=reckoned>It changed<ul>{changes}</ul></div>" if changes else ""}
+{"".join(f"<p class=mark>This was {mark} {by}.</p>" for mark, by in marks if by)}
+<p>On {_shown(step["occurred_at"])}, by {by}{under}; recorded on {_shown(step["recorded_at"])}.</p>
+{_list({_words(field): _field(step, field) for field in says if field not in RULES})}
+<div class=reckoned>{_shown(step["explained"])}{_items(told)}</div>
 <p class="hash faint">leaf {leaf.hex()}</p>
 </section>
 """
 
 
 def _list(facts: Mapping[str, str]) -> str:
-    return "<dl>" + "".join(f"<dt>{name}<dd>{value}" for name, value in facts.items()) + "</dl>"
+    return f"<dl>{''.join(f'<dt>{name}<dd>{value}' for name, value in facts.items())}</dl>" if facts else ""
+
+
+def _items(told: Iterable[str]) -> str:
+    items = "".join(f"<li>{each}" for each in told)
+    return f" It changed:<ul>{items}</ul>" if items else ""
 
 
 def _field(step: Mapping[str, Any], field: str) -> str:
@@ -740,22 +747,28 @@ def _field(step: Mapping[str, Any], field: str) -> str:
 
 def _shown(value: Any) -> str:
     """A value in words, safe on a page whatever is in it."""
-    if isinstance(value, list):
-        return "; ".join(map(_shown, value)) or "–"
-    if isinstance(value, dict):
-        return ", ".join(f"{_words(name)} {_shown(part)}" for name, part in value.items() if part is not None) or "–"
-    if value is None or isinstance(value, bool):
-        return {None: "–", True: "yes", False: "no"}[value]
-    text = TIME.sub(r"\1 \2", str(value)) if isinstance(value, str) and TIME.fullmatch(value) else str(value)
-    return f"<bdi>{html.escape(UNSHOWN.sub('�', text))}</bdi>" if isinstance(value, str) else text
+    match value:
+        case None | True | False:
+            return {None: "–", True: "yes", False: "no"}[value]
+        case list():
+            return "; ".join(map(_shown, value)) or "–"
+        case dict():
+            return (
+                ", ".join(f"{_words(name)} {_shown(part)}" for name, part in value.items() if part is not None) or "–"
+            )
+        case str():
+            text = TIME.sub(r"\1 \2", value) if TIME.fullmatch(value) else value.replace("\r\n", "\n")
+            return f"<bdi>{html.escape(UNSHOWN.sub('�', text))}</bdi>"
+        case _:
+            return str(value)
 
 
 def _words(name: str) -> str:
     return html.escape(UNSHOWN.sub("�", name).replace("_minor", " (minor units)").replace("_", " "))
 
 
-def _title(type: str) -> str:
-    aggregate, _, what = type.partition(".")
+def _title(kind: str) -> str:
+    aggregate, _, what = UNSHOWN.sub("�", kind).partition(".")
     return html.escape(f"{aggregate}: {re.sub('(?<=[a-z])(?=[A-Z])', ' ', what).lower()}")
 
 
@@ -791,6 +804,10 @@ def check_file(raw: bytes, keys: Iterable[Key]) -> Proven:
     if text.startswith("{"):
         return check_consistency(text, keys) if CONSISTENCY in text[:100] else check_dossier(text, keys)
     return open_checkpoint(text, keys)
+
+
+SAID_MAX = 1_000
+"""Why: more fills the screen; all of it is in the file."""
 
 
 def checkpoints(proven: Proven) -> list[Checkpoint]:
@@ -843,13 +860,21 @@ def report(proven: Proven) -> list[str]:
     for each in checkpoints(proven):
         by = ", ".join(map(_signed_by, each.signatures))
         lines.append(f"Signed, with the root {base64.b64encode(each.tree.root).decode()}, by {by}.")
+    if isinstance(proven, ProvenEntry):
+        lines += _what_it_says(proven.entry)
     if isinstance(proven, ProvenDossier):
-        lines.append(
-            "The account agrees with the entries. What they changed is reckoned by Daybook and not proven here."
-        )
+        lines.append("The account agrees with the entries; what they changed is reckoned from them by Daybook.")
         if proven.opened:
             lines.append(f"The clear text of {proven.opened} sealed fields is Daybook's word, and not proven.")
     return lines
+
+
+def _what_it_says(entry: Entry) -> Iterator[str]:
+    body = entry.body
+    by = f"{body['actor_id']} ({body['actor_role'] or body['actor_kind']})"
+    yield f"It was recorded on {entry.recorded_at} by {by}."
+    text = json.dumps(body["data"], ensure_ascii=False)
+    yield f"It says {text if len(text) <= SAID_MAX else text[:SAID_MAX] + '…'}"
 
 
 def _signed_by(signature: Signature) -> str:
@@ -859,10 +884,51 @@ def _signed_by(signature: Signature) -> str:
 
 def keys_from(given: Iterable[str]) -> list[Key]:
     """The keys that are written out, or that stand in the files named, each on a line."""
-    written: list[str] = []
+    keys: list[Key] = []
     for each in given:
-        written += Path(each).read_text("utf-8").split() if "+" not in each or Path(each).is_file() else [each]
-    return [Key.parse(vkey) for vkey in written]
+        try:
+            keys.append(Key.parse(each))
+        except Unproven as unknown:
+            try:
+                lines = Path(each).read_text("utf-8").split()
+            except (OSError, ValueError):
+                raise unknown from None
+            keys += map(Key.parse, lines)
+    return keys
+
+
+class Checked(NamedTuple):
+    """What came of checking a file."""
+
+    file: str
+    proven: Proven | None
+    """None where what it claims is not proven."""
+    says: list[str]
+    """What is proven, or what failed, in sentences."""
+
+
+def check_files(names: Iterable[str], keys: Sequence[Key], witnesses: int = 0) -> Iterator[Checked]:
+    """Check files one after the other, and that all of them show the same ledger."""
+    seen: list[Checkpoint] = []
+    for name in names:
+        try:
+            if Path(name).stat().st_size > FILE_MAX:
+                raise Unproven(f"The file has more than {FILE_MAX // 2**20} MB.")
+            proven = check_file(Path(name).read_bytes(), keys)
+            refuse_unwitnessed(proven, witnesses)
+            seen += checkpoints(proven)
+            refuse_split(seen)
+        except (Unproven, OSError) as error:
+            yield Checked(name, None, [str(error)])
+        else:
+            yield Checked(name, proven, report(proven))
+
+
+def told_of(checked: Checked) -> str:
+    """What came of checking a file, on lines for people."""
+    lines = [f"{checked.file}: {'PROVEN' if checked.proven else 'NOT PROVEN'}", *checked.says]
+    # What a file holds must not move the cursor of a terminal.
+    return "\n  ".join(UNSHOWN.sub("�", line.replace("\n", " ")) for line in lines) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -871,17 +937,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", metavar="FILE", help="a proof, a dossier, its page, a checkpoint")
     parser.add_argument("--key", action="append", required=True, metavar="VKEY", help="a public key, or a file of some")
     parser.add_argument("--witnesses", type=int, default=0, metavar="N", help="how many of the keys must have cosigned")
-    asked, seen, failed = parser.parse_args(arguments), list[Checkpoint](), False
-    for name in asked.files:
-        try:
-            proven = check_file(Path(name).read_bytes(), keys_from(asked.key))
-            refuse_unwitnessed(proven, asked.witnesses)
-            seen += checkpoints(proven)
-            refuse_split(seen)
-            lines = ["PROVEN", *report(proven)]
-        except (Unproven, OSError) as error:
-            lines, failed = ["NOT PROVEN", str(error)], True
-        sys.stdout.write(f"{name}: " + "\n  ".join(lines) + "\n")
+    asked, failed = parser.parse_args(arguments), False
+    try:
+        keys = keys_from(asked.key)
+    except (Unproven, OSError) as error:
+        parser.error(str(error))
+    for checked in check_files(asked.files, keys, asked.witnesses):
+        sys.stdout.write(told_of(checked))
+        failed |= checked.proven is None
     return int(failed)
 
 

@@ -109,7 +109,10 @@ class Writer:
         :class:`WriterBusy` when the queue is full, :class:`TooLarge` for more than ``COMMIT_BYTES_MAX``,
         :class:`WriteFailed` when the database went away, and ``psycopg.Error`` when it refuses the entries.
         """
-        commit = Commit.of(command_id, fingerprint, stream_id, bodies, basis)
+        return self.enter(Commit.of(command_id, fingerprint, stream_id, bodies, basis))
+
+    def enter(self, commit: Commit) -> Answer:
+        """Write a commit as :meth:`write` does."""
         # Without the lock a commit could slip in behind the word to close, and never be answered.
         with self._door:
             if self._closing or self._arriving.qsize() >= QUEUE_MAX:

@@ -5,6 +5,7 @@ import typer
 
 from domain.rule import Refused
 from ledger.database import DatabaseUnavailable
+from ledger.evidence import EvidenceError
 from ledger.merkle import TreeBroken
 from ledger.migrate import MigrationError
 from ledger.notes import SignerError
@@ -20,6 +21,7 @@ from . import (
     master_key,
     persons,
     projecting,
+    proving,
     rebuilding,
     replay,
     running,
@@ -30,6 +32,7 @@ from . import (
     status,
     tiers,
     tokens,
+    verifying,
 )
 from .report import fail
 
@@ -49,6 +52,7 @@ PARTS = (
     status,
     checking,
     sealing,
+    verifying,
     tiers,
     database,
     intake,
@@ -57,6 +61,7 @@ PARTS = (
     replay,
     persons,
     master_key,
+    proving,
     explain,
     schema,
 )
@@ -69,6 +74,7 @@ EXPECTED = (
     MigrationError,
     VaultError,
     SourceError,
+    EvidenceError,
     Refused,
     TreeBroken,
     SignerError,

@@ -5,16 +5,18 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from domain.vocabulary import LookPurpose
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.explaining import Explained, explain, key_of
 from projections.engine.model import models
 
-from ..opening import opened_entries
+from ..opening import looked_at
 from ..settings import load
 from ..wiring import open_desk
 from . import steps as telling
 from .instants import parse_instant
+from .operator import operator
 from .report import JsonFlag, as_json, fail, out
 
 
@@ -41,7 +43,8 @@ def explain_(
     with open_desk(load()) as desk, desk.pool.connection() as connection:
         cut = resolve(connection, asked).cut
         found = explain(connection, chosen, named, cut)
-        entries = opened_entries(desk.vault, [step.entry for step in found])
+        told = [step.entry for step in found]
+        entries = looked_at(desk, told, operator(), LookPurpose.EXPLANATION, f"{model} {named}")
     shown = [step._replace(entry=entry) for step, entry in zip(found, entries, strict=True)]
     if json:
         as_json([_as_object(step) for step in shown])

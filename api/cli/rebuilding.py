@@ -16,7 +16,7 @@ from projections import catalogue  # noqa: F401  (fills the catalogue of read mo
 from projections.engine import builds, rebuilding
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.cut import Cut
-from projections.engine.hands import Hands
+from projections.engine.hands import Hands, end_with_parent
 from projections.engine.model import ReadModel, models, named
 from projections.engine.rebuilding import Rebuilt
 from projections.engine.sampling import SAMPLE_MAX, Sample, sample
@@ -126,7 +126,8 @@ def _hands(url: str, processes: int) -> Iterator[Hands | None]:
         yield None
         return
     # Not forked: a copy of this process would share its connections.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+    spawning = get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawning, initializer=end_with_parent) as executor:
         yield Hands(executor, processes, url)
 
 

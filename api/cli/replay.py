@@ -9,6 +9,7 @@ from ..replay import Step, opened, replay
 from ..settings import load
 from ..wiring import open_desk
 from . import steps as telling
+from .operator import operator
 from .report import JsonFlag, as_json, fail, out
 
 
@@ -28,7 +29,7 @@ def replay_(
     except ValueError:
         fail(f"A case is named by its id, a UUID, not {case!r}; find it with the query cases.")
     with open_desk(load()) as desk, desk.pool.connection() as connection:
-        steps = opened(desk.vault, replay(connection, case_id, at_position))
+        steps = opened(desk, replay(connection, case_id, at_position), operator(), case_id)
     if json:
         as_json([_as_object(step) for step in steps])
         return

@@ -132,4 +132,4 @@ def _warn(alarmed: Sequence[Alarm]) -> None:
             markup=False,
         )
     if alarmed:
-        out.print(f"{len(alarmed)} alarms in all. Look again with: daybook check; mend with: daybook rebuild NAME")
+        out.print(f"{len(alarmed)} alarms in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME")

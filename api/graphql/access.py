@@ -19,7 +19,7 @@ METRICS = ANALYSING
 """Roles that may compute metrics."""
 ALARMS = STEWARDS
 """Roles that may read which rows are not what their entries fold to."""
-BOOKS: Mapping[str, frozenset[Role]] = {"audit_trail": STEWARDS}
+BOOKS: Mapping[str, frozenset[Role]] = {"audit_trail": STEWARDS, "looks": STEWARDS}
 """Roles that may read a read model, by its name; those not named here are for everyone with a token."""
 
 

@@ -16,11 +16,10 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from domain import catalogue  # noqa: F401  (imports every module of the domain)
-from domain.command import Actor, Command, commands
+from domain.command import Command, commands
 from domain.command import Context as Circumstances
 from domain.customer import Customer
 from domain.rule import Refused, Rule
-from domain.vocabulary import ActorKind
 
 from . import access
 from .books import books
@@ -116,9 +115,8 @@ def _mutation(command: Command) -> StrawberryField:
 async def _done(context: Context, command: Command, given: dict[str, Any]) -> Outcome:
     """Do the command; a refusal is an outcome, anything else that fails is an error."""
     key, occurred_at, expected = (given.pop(name, None) for name in CIRCUMSTANCES)
-    viewer, ledger = context.viewer, context.services.desk.ledger
-    actor = Actor(kind=ActorKind.EMPLOYEE, id=viewer.subject, role=viewer.role)
-    circumstances = Circumstances(at=occurred_at or datetime.now(UTC), actor=actor, command_id=key)
+    ledger = context.services.desk.ledger
+    circumstances = Circumstances(at=occurred_at or datetime.now(UTC), actor=context.actor, command_id=key)
 
     def execute() -> Outcome:
         done = ledger.execute(command.name, given, circumstances, expected_version=expected)

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from psycopg import Connection
 from strawberry.types.field import StrawberryField
 
+from domain.vocabulary import LookPurpose
 from projections.engine import as_of as engine
 from projections.engine.cut import Cut
 from projections.engine.explaining import Explained, explain, key_of
@@ -82,6 +83,7 @@ async def _explained(
         return cut, explain(connection, book.model, named, cut)
 
     cut, steps = await context.fold(explained)
+    context.takes(LookPurpose.EXPLANATION, f"{book.name} {named}", [step.entry for step in steps])
     answer = {
         "read_model": book.name,
         "version": models()[book.name].spec.version,

@@ -7,7 +7,7 @@ import anyio.to_thread
 from msgspec import Meta, Struct
 from strawberry.types.field import StrawberryField
 
-from domain.vocabulary import CaseState
+from domain.vocabulary import CaseState, LookPurpose
 
 from ..replay import Step, replay
 from .queries import query
@@ -69,6 +69,7 @@ async def _case_replay(
             return replay(connection, id, at_position)
 
     steps = await anyio.to_thread.run_sync(replayed)
+    context.takes(LookPurpose.REPLAY, f"case {id}", [step.entry for step in steps])
     return context.shaped(info, CaseReplay, {"id": str(id), "steps": [_told(step) for step in steps]})
 
 

@@ -1,14 +1,20 @@
 """One request while it is answered: who asks, what with, and how the books are read for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
+from uuid import UUID
 
 import anyio.to_thread
 import msgspec
 from anyio import CapacityLimiter
 from graphql import ExecutionResult, FieldNode, GraphQLField, GraphQLResolveInfo, GraphQLSchema, located_error
 from psycopg import Connection
+
+from domain.command import Actor
+from domain.event import Event
+from domain.vocabulary import ActorKind, LookPurpose
+from ledger.vault import subject_of
 
 from ..auth import Viewer
 from ..wiring import Desk
@@ -18,7 +24,7 @@ from .operations import Operation
 from .plan import Plan, Planner
 from .reading import Reader
 from .selection import Scope, Selected, Variables, selected
-from .shape import Sealing, struct
+from .shape import Sealed, Sealing, struct
 
 Info = GraphQLResolveInfo[Any]
 
@@ -67,6 +73,10 @@ class Context:
         """Answer ``viewer``'s ``operation`` with ``variables``; refuses ``BAD_CURSOR``."""
         self.services, self.viewer, self.operation = services, viewer, operation
         self.sealing: Sealing = [] if viewer.role in access.PERSONAL else None
+        self.actor = Actor(kind=ActorKind.EMPLOYEE, id=viewer.subject, role=viewer.role)
+        self._purpose = LookPurpose.ANSWER
+        self._taken: str | None = None
+        self._subjects: set[UUID] = set()
         self.form = operation.form(variables)
         self.scope = Scope(operation.fragments, variables)
 
@@ -127,15 +137,28 @@ class Context:
         return ExecutionResult(data, errors or None)
 
     async def open(self) -> None:
-        """Open all sealed values of the answer at once; in a thread where keys must be looked up, or there are many."""
-        if not self.sealing:
-            return
-        vault, values = self.services.desk.vault, [(sealed.field, sealed.sealed) for sealed in self.sealing]
+        """Open all sealed values of the answer, and take note of who sees what."""
+        seen: list[tuple[str, str]] = []
+        try:
+            if self.sealing:
+                seen = await self._opened(self.sealing)
+        finally:
+            looks, subjects = self.services.desk.looks, self._subjects
+            looks.note(self.actor, self._purpose, seen, subjects=subjects, taken=self._taken)
+
+    async def _opened(self, sealing: list[Sealed]) -> list[tuple[str, str]]:
+        """Open values at once, in a thread where keys must be looked up or there are many; gives those that opened."""
+        vault, values = self.services.desk.vault, [(sealed.field, sealed.sealed) for sealed in sealing]
         texts = vault.open_held(values) if len(values) <= OPENED_AT_ONCE_MAX else None
         if texts is None:
             texts = await anyio.to_thread.run_sync(vault.open_many, values)
-        for sealed, text in zip(self.sealing, texts, strict=True):
+        for sealed, text in zip(sealing, texts, strict=True):
             sealed.text = text
+        return [value for value, text in zip(values, texts, strict=True) if text is not None]
+
+    def takes(self, purpose: LookPurpose, taken: str, entries: Iterable[Event]) -> None:
+        """Note that the request is for more than an answer: some entries are taken out of the ledger."""
+        self._purpose, self._taken, self._subjects = purpose, taken, {subject_of(entry) for entry in entries}
 
     async def _answer(
         self, plan: Plan, key: Mapping[str, Any], at_least: int | None, as_of: Any, wait_s: float | None = None

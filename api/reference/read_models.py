@@ -1,6 +1,6 @@
 """``read-models.md``: every read model with its columns."""
 
-from domain.event import Event, events, field_doc, marked
+from domain.event import Event, field_doc, marked
 from projections.engine.model import ReadModel, column_doc, columns, definition, folds, models
 from projections.engine.table import optional, postgres_type
 
@@ -34,8 +34,9 @@ def _told(name: str, model: type[ReadModel]) -> str:
 
 
 def _folded(model: type[ReadModel]) -> str:
-    if len(folds(model)) == len(events()):
-        return "every event"
+    if model.spec.mirrors_entries:
+        passed = " or ".join(link(event.type_name, "events.md") for event in model.spec.passes_over)
+        return f"every event but {passed}" if passed else "every event"
     return ", ".join(link(event.type_name, "events.md") for event in folds(model))
 
 

@@ -18,10 +18,21 @@ from .comparing import Tiles, name_columns
 from .findings import Finding, Findings, Kind
 from .growing import Growing
 from .records import check_records, last_there
-from .rows import BLOCK, Block
+from .rows import BLOCK
 from .sealed import Anchor, Trust
 
-__all__ = ["Finding", "Findings", "Kind", "Report", "Trust", "Verified", "last_verified", "remember", "verify"]
+__all__ = [
+    "Finding",
+    "Findings",
+    "Kind",
+    "Report",
+    "Trust",
+    "Verified",
+    "examine",
+    "last_verified",
+    "remember",
+    "verify",
+]
 
 PIECE = 64
 """Why: so many tiles are 16 384 entries; what was sealed of them is read in one statement and is held at once."""
@@ -86,20 +97,31 @@ def verify(
 
     ``copies`` is a folder of checkpoints that was kept apart from the database.
     """
-    findings = Findings()
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        last, told = last_there(connection, findings), sealed.copies(copies, trust, findings) if copies else []
-        work = _Work(connection, trust, findings, last, _usable(connection, since, findings, last), advance)
-        work.anchors += sealed.check_kept(connection, told, last, findings)
-        work.tiles()
-        check_records(connection, last, work.since, findings)
-        cosignatures = sealed.check_cosignatures(connection, work.since, findings)
-        name_columns(connection, findings, work.compared.sealed_leaves)
-        size, root = work.sealed
-        return Report(
-            last, work.since, size, root, work.checkpoints, cosignatures, len(told), bool(trust.keys), findings
-        )
+        return examine(connection, trust, copies=copies, since=since, advance=advance)
+
+
+def examine(
+    connection: Connection[Any],
+    trust: Trust,
+    *,
+    copies: Path | None = None,
+    since: Verified | None = None,
+    advance: Advance = lambda _done, _total: None,
+) -> Report:
+    """Verify as :func:`verify` does, within the transaction that is open, which should see one moment."""
+    findings = Findings()
+    last, told = last_there(connection, findings), sealed.copies(copies, trust, findings) if copies else []
+    work = _Work(connection, trust, findings, last, _usable(connection, since, findings, last), advance)
+    work.anchors += sealed.check_kept(connection, told, last, findings)
+    work.tiles()
+    check_records(connection, last, work.since, findings)
+    cosignatures = sealed.check_cosignatures(connection, work.since, findings)
+    name_columns(connection, findings, work.compared.sealed_leaves)
+    findings.sort()
+    size, root = work.sealed
+    return Report(last, work.since, size, root, work.checkpoints, cosignatures, len(told), bool(trust.keys), findings)
 
 
 def _usable(connection: Connection[Any], since: Verified | None, findings: Findings, last: int) -> Verified | None:
@@ -155,8 +177,8 @@ class _Work:
 
     def _piece(self, first: int, end: int) -> None:
         """Compare the tiles of the entries after ``first``, up to ``end``."""
-        index, after = first // TILE, -(-end // TILE)
-        stored = sealed.tiles(self.connection, 0, index, after)
+        after = -(-end // TILE)
+        stored = sealed.tiles(self.connection, 0, first // TILE, after)
         issued = sealed.checkpoints(self.connection, first, end)
         anchors = [anchor for anchor in self.anchors if first < anchor.size <= end]
         for each in issued:
@@ -167,22 +189,19 @@ class _Work:
                 anchors.append(anchor)
             self.before = each.size
         anchors.sort()
-        read: list[Block] = []
-        for block in rows.blocks(self.connection, first + 1, end):
-            read.append(block)
-            if len(read) * BLOCK == TILE or min(block.first + BLOCK - 1, end) == end:
-                last = min((index + 1) * TILE, end)
-                here = (index * TILE, last)
-                self._check_there(index, stored)
-                self.compared.take(
-                    index,
-                    read,
-                    stored.get(index),
-                    [each for each in issued if here[0] < each.size <= here[1]],
-                    [each for each in anchors if here[0] < each.size <= here[1]],
-                    last,
-                )
-                index, read = index + 1, []
+        # All of them first: while rows are streaming, the connection answers nothing else.
+        read = list(rows.blocks(self.connection, first + 1, end))
+        for index in range(first // TILE, after):
+            start, last = index * TILE, min((index + 1) * TILE, end)
+            self._check_there(index, stored)
+            self.compared.take(
+                index,
+                read[(start - first) // BLOCK : -(-(last - first) // BLOCK)],
+                stored.get(index),
+                [each for each in issued if start < each.size <= last],
+                [each for each in anchors if start < each.size <= last],
+                last,
+            )
 
     def _check_there(self, index: int, stored: dict[int, sealed.StoredTile]) -> None:
         for level in range(TILE_HEIGHT):

@@ -37,6 +37,7 @@ class Tiles:
         self._rows, self._sealed = begun, begun
         self._differing: list[Differing] = []
         self._good = verified
+        self._diverged = 0
         self._stamp = ""
         self._told = False
         self.sealed_leaves: dict[int, bytes] = {}
@@ -63,8 +64,9 @@ class Tiles:
             leaves, as_sealed = self._one_by_one(first, blocks, known)
         self._check_times(blocks)
         self._check_kept_leaves(first, leaves, as_sealed, issued)
-        if leaves != as_sealed and self._sealed is self._rows:
-            self._sealed = self._rows.copy()
+        if leaves != as_sealed:
+            self._diverged = last
+            self._sealed = self._rows.copy() if self._sealed is self._rows else self._sealed
         full = self._rows.feed(leaves)
         if self._sealed is not self._rows:
             full = self._sealed.feed(as_sealed)
@@ -140,8 +142,9 @@ class Tiles:
         by_rows, by_seals = self._rows.root(within), self._sealed.root(within)
         if anchor.root == by_rows:
             self._judge(Kind.TILE_ALTERED, up_to=anchor.size)
-            # Of both trees, this one is the right one: from here on one is enough.
-            self._sealed = self._sealed if self._differing else self._rows
+            if anchor.size >= self._diverged:
+                # Of both trees this is the right one, so from here on one is enough.
+                self._sealed = self._rows
             self._good = anchor.size
         elif anchor.root == by_seals:
             self._judge(Kind.ENTRY_ALTERED, up_to=anchor.size)

@@ -60,6 +60,18 @@ class Findings:
         if len(self.kept) < FINDINGS_MAX:
             self.kept.append(Finding(kind, position, until, what, column))
 
+    def sort(self) -> None:
+        """Put first what is known to the position, by position, then what is known between two, then the rest."""
+        kinds = list(Kind)
+        self.kept.sort(
+            key=lambda found: (
+                found.position is None,
+                found.until not in (None, found.position),
+                found.position or 0,
+                kinds.index(found.kind),
+            )
+        )
+
     def first(self) -> Finding | None:
-        """The one at the first position; what is not about entries comes last."""
-        return min(self.kept, key=lambda found: (found.position is None, found.position or 0), default=None)
+        """The first of them, once they are sorted."""
+        return self.kept[0] if self.kept else None

@@ -1,7 +1,7 @@
 """The stored rows hashed again, from their columns alone: the stored leaf is only compared with what comes out."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -129,3 +129,15 @@ def row(connection: Connection[Any], position: int) -> Row | None:
     with connection.cursor(binary=True) as cursor:
         found = cursor.execute(query, (position,)).fetchone()
     return _one_by_one(found[0].encode(), found[1] or b"")[0] if found else None
+
+
+def some(connection: Connection[Any], which: sql.Composable, params: Mapping[str, Any], most: int) -> list[Row]:
+    """The rows of which ``which`` is true, by position, at most so many."""
+    query = sql.SQL(
+        "SELECT string_agg(line, E'\\n' ORDER BY position), string_agg(leaf, '' ORDER BY position) FROM ("
+        "SELECT position, coalesce(leaf, '') AS leaf, {line} AS line FROM ledger.entries"
+        " WHERE {which} ORDER BY position LIMIT {most}) AS stored"
+    ).format(line=_line(), which=which, most=most)
+    with connection.cursor(binary=True) as cursor:
+        found = cursor.execute(query, params).fetchone()
+    return _one_by_one(found[0].encode(), found[1]) if found and found[0] else []

@@ -8,7 +8,7 @@ the customers as they were entered.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from psycopg import Connection
 
@@ -51,6 +51,13 @@ class Corrections(NamedTuple):
     amended: Mapping[int, int]
     """The positions of the entries with fields stated anew, each with that of the last entry that did."""
     links: Links
+
+    def of(self, positions: range) -> Self:
+        """Those of the entries at some positions."""
+        void = {target: by for target, by in self.void.items() if target in positions}
+        changes = {target: changed for target, changed in self.changes.items() if target in positions}
+        amended = {target: by for target, by in self.amended.items() if target in positions}
+        return self._replace(void=void, changes=changes, amended=amended)
 
     def applied(self, model: type[ReadModel], entries: Collection[Event]) -> Collection[Event]:
         """The entries as the model's folds see them.

@@ -21,7 +21,7 @@ from domain.rule import NOT_FOUND, Rule
 from .concerned import counted, entered
 from .corrections import VOIDED, marks
 from .cut import Cut
-from .folding import Step, steps, take
+from .folding import Step, steps, taken
 from .model import ReadModel, columns
 from .refolding import links_for
 
@@ -90,7 +90,7 @@ def explain(connection: Connection[Any], model: type[ReadModel], key: Any, cut: 
             todo.setdefault(step.entry.position, []).append(step)
     NOT_FOUND.refuse_if(not todo, kind=f"row of {model.spec.name}", id=key)
     void = {} if marks(model, VOIDED) else known.void
-    done = _done(model, key, {position: () if position in void else of for position, of in todo.items()})
+    done = _done(model, {position: () if position in void else of for position, of in todo.items()})
     as_entered = {entry.position: entry for entry in raw}
     return [
         Explained(
@@ -105,20 +105,18 @@ def explain(connection: Connection[Any], model: type[ReadModel], key: Any, cut: 
     ]
 
 
-def _done(
-    model: type[ReadModel], key: Any, todo: Mapping[int, Sequence[Step]]
-) -> Iterable[tuple[int, list[Change], str | None]]:
+def _done(model: type[ReadModel], todo: Mapping[int, Sequence[Step]]) -> Iterable[tuple[int, list[Change], str | None]]:
     """What the steps of each entry change, up to one that fails."""
-    rows: dict[Any, ReadModel] = {}
+    row: ReadModel | None = None
     before: State = {}
     for position, of_entry in todo.items():
         try:
             for step in of_entry:
-                take(model, rows, step)
+                row = taken(model, row, step)
         except Exception as error:  # noqa: BLE001  (whatever a fold raises, it is told)
             yield position, [], f"{type(error).__name__}: {error}"
             return
-        after = state(rows.get(key)) or {}
+        after = state(row) or {}
         yield position, changes(before, after), None
         before = after
 

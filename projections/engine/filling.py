@@ -13,14 +13,16 @@ from domain.event import Event
 from ledger.database import Duty, connect
 from ledger.reading import BLOCK, copy_blocks, decoded_lines
 
-from . import copying
+from . import copying, mirroring
 from .bulk import Bulk
 from .corrections import Corrections, corrections
-from .model import ReadModel, folds
-from .parts import Part, of_types
+from .model import ReadModel, folds, of_types
+from .parts import Part
 
 WRITTEN_AT_ONCE = 5_000
 """Why: the rows of a few megabytes; more of them would only wait in memory."""
+MIRRORED_AT_ONCE = 5_000
+"""Why: some tens of milliseconds of PostgreSQL's time, between which rows that were folded can be written as well."""
 
 Told = Callable[[int], None]
 """Told how many positions were passed since it was last told."""
@@ -51,16 +53,53 @@ def fill_by(
     reader.execute("SET max_parallel_workers_per_gather = 0")
     known = {position: corrections(reader, position) for position in {part.cut.position for part in parts}}
     with without_gc(), writer.transaction(), ThreadPoolExecutor(1) as thread:
-        working = [_Filling(writer, part, known[part.cut.position], thread) for part in parts]
+        working = [_begun(writer, part, known[part.cut.position], thread) for part in parts]
         for stretch in _stretches(parts):
-            its = [filling for filling in working if stretch[0] in filling.part.positions()]
-            passed = 0
-            for entries in _entries(reader, [filling.part for filling in its], known, stretch):
-                for filling in its:
-                    filling.fold(entries)
-                told(min(BLOCK, len(stretch) - passed))
-                passed += BLOCK
-        return {filling.part.build.id: filling.finished() for filling in working}
+            its = [each for each in working if stretch[0] in each.part.positions()]
+            first = stretch.start
+            for entries in _entries(reader, [each.part for each in its], known, stretch):
+                block = range(first, min(first + BLOCK, stretch.stop))
+                for each in its:
+                    each.take(entries, block)
+                told(len(block))
+                first = block.stop
+        return {each.part.build.id: each.finished() for each in working}
+
+
+def _begun(
+    writer: Connection[Any], part: Part, known: Corrections, thread: ThreadPoolExecutor
+) -> "_Filling | _Mirroring":
+    kind = _Mirroring if part.model.spec.mirrors_entries else _Filling
+    return kind(writer, part, known, thread)
+
+
+class _Mirroring:
+    """One part of a mirror on its way from positions to rows, without an entry leaving PostgreSQL."""
+
+    def __init__(self, writer: Connection[Any], part: Part, known: Corrections, thread: ThreadPoolExecutor) -> None:
+        self.part, self._writer, self._known, self._thread = part, writer, known, thread
+        self._passed = range(part.positions().start, part.positions().start)
+        self._copied: list[Future[list[int]]] = []
+
+    def take(self, _: Sequence[Event], block: range) -> None:
+        """Copy the next positions, once there are enough of them."""
+        self._passed = range(self._passed.start, block.stop)
+        if len(self._passed) >= MIRRORED_AT_ONCE:
+            self._copy()
+
+    def finished(self) -> list[Any]:
+        """Copy what is left and mark what was corrected; gives the keys whose rows have to be folded anew."""
+        self._copy()
+        outdated = [position for copied in self._copied for position in copied.result()]
+        mirroring.mark(self._writer, self.part.model, self.part.build.table, self._known.of(self.part.positions()))
+        return outdated
+
+    def _copy(self) -> None:
+        part, run, links = self.part, self._passed, self._known.links
+        self._passed = range(run.stop, run.stop)
+        self._copied.append(
+            self._thread.submit(mirroring.mirror, self._writer, part.model, part.build.table, run, part.cut, links)
+        )
 
 
 class _Filling:
@@ -75,7 +114,7 @@ class _Filling:
         self._unfit: list[Any] = []
         self._writing: Future[list[ReadModel]] | None = None
 
-    def fold(self, entries: Sequence[Event]) -> None:
+    def take(self, entries: Sequence[Event], _: range) -> None:
         """Fold the next entries; what is not in order of position is folded in the end."""
         if self._waits:
             concerned = folds(self.part.model)
@@ -123,7 +162,11 @@ def _stretches(parts: Sequence[Part]) -> Iterator[range]:
 
 
 def _entries(reader: Connection[Any], parts: Sequence[Part], known: Known, stretch: range) -> Iterator[list[Event]]:
-    """The entries of a stretch that concern any of the parts, a block at a time; there may be none in a block."""
+    """The entries of a stretch that have to be folded, a block at a time; there may be none in a block."""
+    parts = [part for part in parts if not part.model.spec.mirrors_entries]
+    if not parts:
+        yield from ([] for _ in range(stretch.start, stretch.stop, BLOCK))
+        return
     fields = set().union(*(part.fields() for part in parts))
     condition = sql.SQL("({})").format(sql.SQL(" OR ").join(part.concerned(known[part.cut.position]) for part in parts))
     if all(part.is_whole for part in parts):

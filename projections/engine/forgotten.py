@@ -23,7 +23,8 @@ class Forgotten:
 
     def __init__(self, subjects: Iterable[UUID]) -> None:
         """Take the ids of the keys that were destroyed."""
-        self._subjects = {subject.bytes for subject in subjects}
+        self.subjects = sorted(subjects)
+        self._subjects = {subject.bytes for subject in self.subjects}
 
     @classmethod
     def at(cls, connection: Connection[Any], position: int) -> Self:
@@ -57,10 +58,11 @@ def sealed_seen(model: type[ReadModel]) -> Mapping[type[Event], tuple[str, ...]]
     They are found as the envelope fields are that it needs, by their names in its compiled methods.
     """
     named = names(model)
+    whole = "payload" in named or (model.spec.mirrors_entries and "data" in model.__struct_fields__)
     seen: dict[type[Event], tuple[str, ...]] = {}
     for kind in folds(model):
         fields = personal_fields(kind)
-        looked_at = fields if "payload" in named else tuple(field for field in fields if field in named)
+        looked_at = fields if whole else tuple(field for field in fields if field in named)
         if looked_at:
             seen[kind] = looked_at
     return seen

@@ -1,7 +1,10 @@
 """Hands: processes, here or elsewhere, that fold parts of a rebuild side by side."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from multiprocessing import connection, parent_process
+from threading import Thread
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -19,6 +22,21 @@ READ = (
     "SELECT coalesce(sum(tuples_processed), 0) FROM pg_stat_progress_copy JOIN pg_stat_activity USING (pid)"
     " WHERE application_name = %s AND command = 'COPY TO'"
 )
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it is killed; to be its initializer.
+
+    Else it would wait for more work for ever, and keep the tables it writes to locked until it has done what it has.
+    """
+    parent = parent_process()
+    assert parent is not None, "only a process that was started by another has to end with it"
+
+    def follow() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=follow, daemon=True).start()
 
 
 class Hands(NamedTuple):

@@ -29,12 +29,13 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, datac
 from uuid import UUID
 
 import msgspec
+from psycopg import sql
 
 from domain import catalogue  # noqa: F401  (fills the catalogue of events)
 from domain.event import ENVELOPE, Event, events, field_doc
 from domain.text import described, first_sentence
 
-from . import source
+from . import mirror, source
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -98,6 +99,10 @@ class Spec(NamedTuple):
     """What entries are folded in the order of: ``position`` or ``occurred_at``."""
     follows_merges: bool
     """Whether the entries of a customer that was merged into another count for that one."""
+    mirrors_entries: bool
+    """Whether its rows only repeat their entries."""
+    passes_over: tuple[type[Event], ...]
+    """The events that a mirror does not repeat."""
 
     @property
     def is_feed(self) -> bool:
@@ -121,19 +126,35 @@ class ModelType(msgspec.StructMeta):
         begins: Sequence[type[Event]] = (),
         order_by: Literal["position", "occurred_at"] = "position",
         follows_merges: bool = True,
+        mirrors_entries: bool = False,
+        passes_over: Sequence[type[Event]] = (),
     ) -> ModelType:
         """Create the model; ``by`` is the event field the key is read from, where it has another name.
 
         ``begins`` names the events that make a row, where the others only change one that is there: a case whose
         opening was declared void is no case, whatever else was entered in it. With ``order_by="occurred_at"`` folds see
         entries in the order in which they happened, and one that comes late has its key folded anew; such a model
-        has a column ``last_occurred_at``, which is kept for it.
+        has a column ``last_occurred_at``, which is kept for it. With ``mirrors_entries`` the columns alone say what the
+        rows are: what the entries have of the same names; those of the events it ``passes_over`` are left out.
         """
         options: dict[str, Any] = {"kw_only": True}
         model: Any = super().__new__(mcls, name, bases, namespace, **options)
         if key:
             title = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-            model.spec = Spec(title, key, by or key, version, tuple(indexes), tuple(begins), order_by, follows_merges)
+            model.spec = Spec(
+                title,
+                key,
+                by or key,
+                version,
+                tuple(indexes),
+                tuple(begins),
+                order_by,
+                follows_merges,
+                mirrors_entries,
+                tuple(passes_over),
+            )
+            if mirrors_entries and (key != "position" or any(hasattr(each, "folds") for each in namespace.values())):
+                raise TypeError(f"{name} mirrors entries: its key must be position, and it folds nothing by itself")
             if (order_by == "occurred_at") != (LAST in model.__struct_fields__):
                 raise TypeError(f"{name} must have a column {LAST} if, and only if, it is ordered by occurred_at")
             if _MODELS.setdefault(title, model) is not model:
@@ -165,13 +186,19 @@ def named(some: Sequence[type[ReadModel]]) -> str:
 def folds(model: type[ReadModel]) -> dict[type[Event], list[Fold]]:
     """The handlers of a model by event class, in order of declaration."""
     found: dict[type[Event], list[Fold]] = {}
-    for attribute in vars(model).values():
-        if declared := getattr(attribute, "folds", None):
-            facts, amends, own = declared
-            for fact in events().values() if facts == (Event,) else facts:
-                only_amends = amends is not None or (model.spec.begins != () and fact not in model.spec.begins)
-                found.setdefault(fact, []).append(Fold(attribute, amends or model.spec.by, only_amends, own))
+    for handler, (facts, amends, own) in _handlers(model):
+        every = (fact for fact in events().values() if fact not in model.spec.passes_over)
+        for fact in every if facts == (Event,) else facts:
+            only_amends = amends is not None or (model.spec.begins != () and fact not in model.spec.begins)
+            found.setdefault(fact, []).append(Fold(handler, amends or model.spec.by, only_amends, own))
     return found
+
+
+def _handlers(model: type[ReadModel]) -> list[tuple[mirror.Handler, mirror.Folds]]:
+    """The handlers of a model with what is declared of them: its own, or those that make it a mirror."""
+    if model.spec.mirrors_entries:
+        return mirror.handlers(columns(model))
+    return [(each, each.folds) for each in vars(model).values() if hasattr(each, "folds")]
 
 
 def columns(model: type[ReadModel]) -> dict[str, Any]:
@@ -213,7 +240,13 @@ def envelope_needed(model: type[ReadModel]) -> frozenset[str]:
 def names(model: type[ReadModel]) -> frozenset[str]:
     """The attribute names in a model's own compiled methods."""
     methods = (method for method in vars(model).values() if inspect.isfunction(method))
-    return frozenset(name for method in methods for name in _names(method.__code__))
+    named = {name for method in methods for name in _names(method.__code__)}
+    return frozenset(named | set(model.__struct_fields__ if model.spec.mirrors_entries else ()))
+
+
+def of_types(types: Iterable[str]) -> sql.Composed:
+    """The condition that an entry is of one of the types."""
+    return sql.SQL("type = ANY({})").format(sorted(types))
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -7,7 +7,7 @@ memory until all its entries are folded.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from domain.event import ENVELOPE
 from .builds import Build
 from .corrections import Corrections, follows_merges
 from .cut import Cut
-from .model import ReadModel, columns, envelope_needed, folds, models
+from .model import ReadModel, columns, envelope_needed, folds, models, of_types
 from .table import optional
 
 ROWS_MAX = 500_000
@@ -33,11 +33,6 @@ CERTIFIED = (
     " WHERE model = %s AND state = 'serving' AND certified_position > 0"
 )
 CONCERNED = "SELECT count(*) FROM ledger.entries WHERE position <= %s AND type = ANY(%s)"
-
-
-def of_types(types: Iterable[str]) -> sql.Composed:
-    """The condition that an entry is of one of the types."""
-    return sql.SQL("type = ANY({})").format(sorted(types))
 
 
 class Part(NamedTuple):

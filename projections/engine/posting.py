@@ -1,83 +1,129 @@
 """Live posting: a batch of entries folded into rows; rows and checkpoint in one transaction."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from psycopg import Connection, sql
 
 from domain.event import Event
-from ledger.reading import decoded_lines, line
+from ledger.reading import BLOCK, copy_blocks, decoded_lines, head
 
-from . import builds, copying, table
+from . import builds, copying, mirroring, table
 from .builds import Build
-from .corrections import CORRECTING, redirected
+from .corrections import CORRECTING, corrections_in, redirected
 from .cut import Cut
-from .folding import fold_steps, steps
+from .folding import Step, fold_steps, steps
 from .forgotten import ERASING
 from .links import MERGING, Links
-from .model import ReadModel, envelope_needed, fingerprint, models
+from .model import ReadModel, envelope_needed, fingerprint, folds, models, of_types
 from .quarantine import Quarantine
 from .refolding import Check, keys_to_refold, refold
 
 BATCH_MAX = 5_000
 """Why: some 4 MB of entries and well under a second of work, so a projector stops and starts quickly."""
 BATCH_BYTES_MAX = 64 * 2**20
-"""Why: PostgreSQL makes no text longer than a gigabyte, and a batch is held in memory several times over."""
+"""Why: a batch is held in memory several times over."""
 TELLING = (*CORRECTING, *MERGING, ERASING)
 """Events that make earlier entries count otherwise."""
-TAIL = (
-    "SELECT string_agg(line, E'\\n' ORDER BY position), max(position) FROM"
-    " (SELECT position, line, sum(length(line)) OVER (ORDER BY position) - length(line) AS before FROM"
-    "  (SELECT position, {line} AS line FROM ledger.entries WHERE position > %s ORDER BY position LIMIT %s) AS next"
-    " ) AS batch WHERE before < %s"
-)
 
 
 def read(connection: Connection[Any], after: int, limit: int = BATCH_MAX) -> tuple[list[Event], int]:
-    """The next entries after a position, and the position of the last of them; the same position at the head."""
-    tail = sql.SQL(TAIL).format(line=line(_needed(*models().values())))
-    row = connection.execute(tail, (after, limit, BATCH_BYTES_MAX)).fetchone()
-    assert row is not None
-    lines, last = row
-    return (decoded_lines(lines.encode()), last) if lines else ([], after)
+    """The next entries after a position that have to be folded, and the position they lead to.
 
-
-def post(
-    connection: Connection[Any],
-    model: type[ReadModel],
-    build: Build,
-    entries: Iterable[Event],
-    to: int,
-    links: Links | None = None,
-) -> Build:
-    """Post to one build the entries after its position, and move it on to ``to``; in the caller's transaction.
-
-    ``links`` are those at ``to``, where the caller has them.
+    It is the same position at the head.
     """
-    builds.advance(connection, build, to)
-    fresh = [entry for entry in entries if entry.position > build.position]
-    links = Links.at(connection, to) if links is None else links
-    telling = [entry for entry in fresh if isinstance(entry, TELLING)]
-    anew = keys_to_refold(connection, model, telling, build.position, links) if telling else set()
-    todo = list(steps(model, redirected(model, fresh, links)))
-    if todo or anew:
-        aside = Quarantine(connection, build)
-        todo = [step for step in todo if step.key not in anew and not aside.holds(step.key)]
-        # A feed's own row is new with its entry; only rows found by another field can be there already.
-        asked = {step.key for step in todo if not model.spec.is_feed or step.fold.amends}
-        rows = table.select(connection, model, build.table, asked)
-        fold_steps(model, rows, todo, anew)
-        keep(connection, model, build, rows, anew, Cut(to), aside, _put(model, build))
-    return build._replace(position=to)
+    last = min(head(connection), after + limit)
+    entries: list[Event] = []
+    reached, size = after, 0
+    for lines in copy_blocks(connection, *_needed(), after + 1, last):
+        # The rest of a batch of giants is read again as the next one.
+        if size < BATCH_BYTES_MAX:
+            entries += decoded_lines(lines)
+            reached, size = min(reached + BLOCK, last), size + len(lines)
+    return entries, reached
+
+
+class Batch(NamedTuple):
+    """Some entries, the position they lead to, and what makes earlier ones count otherwise as of there."""
+
+    entries: Sequence[Event]
+    to: int
+    telling: Sequence[Event]
+    links: Links
+
+    @classmethod
+    def of(cls, connection: Connection[Any], entries: Sequence[Event], to: int) -> Self:
+        """The batch of these entries."""
+        telling = [entry for entry in entries if isinstance(entry, TELLING)]
+        return cls(entries, to, telling, Links.at(connection, to))
+
+    def after(self, position: int) -> Self:
+        """The batch without what leads to a position."""
+        if not self.entries or self.entries[0].position > position:
+            return self
+        entries, telling = ([e for e in some if e.position > position] for some in (self.entries, self.telling))
+        return self._replace(entries=entries, telling=telling)
+
+
+class Posting:
+    """One batch on its way into one build: looked up, folded, written, in this order."""
+
+    def __init__(self, connection: Connection[Any], model: type[ReadModel], build: Build, batch: Batch) -> None:
+        """Post the entries of the batch after the build's position, in the caller's transaction."""
+        self._connection, self._model, self._build, self._batch = connection, model, build, batch.after(build.position)
+        self._rows: dict[Any, ReadModel] = {}
+        self._anew: set[Any] = set()
+        self._todo: list[Step] = []
+        if not model.spec.mirrors_entries:
+            self._todo = list(steps(model, redirected(model, self._batch.entries, batch.links)))
+
+    def look(self) -> None:
+        """Find out which rows stand, and which keys have to be folded anew; a mirror is copied."""
+        connection, model, build, batch = self._connection, self._model, self._build, self._batch
+        builds.advance(connection, build, batch.to)
+        if batch.telling:
+            self._anew = keys_to_refold(connection, model, batch.telling, build.position, batch.links)
+        if model.spec.mirrors_entries:
+            run = range(build.position + 1, batch.to + 1)
+            self._anew |= set(mirroring.mirror(connection, model, build.table, run, Cut(batch.to), batch.links))
+            mirroring.mark(connection, model, build.table, corrections_in(batch.telling, batch.links))
+        if self._todo or self._anew:
+            self._aside = Quarantine(connection, build)
+            held = self._aside.holds
+            self._todo = [step for step in self._todo if step.key not in self._anew and not held(step.key)]
+            # A feed's own row is new with its entry; only rows found by another field can be there already.
+            asked = {step.key for step in self._todo if not model.spec.is_feed or step.fold.amends}
+            self._rows = table.select(connection, model, build.table, asked)
+
+    def fold(self) -> None:
+        """Fold the entries into the rows."""
+        fold_steps(self._model, self._rows, self._todo, self._anew)
+
+    def write(self) -> Build:
+        """Put the rows into the build's table; gives the build as it stands then."""
+        build, to = self._build, self._batch.to
+        if self._todo or self._anew:
+            put = _put(self._model, build)
+            keep(self._connection, self._model, build, self._rows, self._anew, Cut(to), self._aside, put)
+        return build._replace(position=to)
+
+
+def post(connection: Connection[Any], model: type[ReadModel], build: Build, entries: Sequence[Event], to: int) -> Build:
+    """Post to one build the entries after its position, and move it on to ``to``; in the caller's transaction."""
+    posting = Posting(connection, model, build, Batch.of(connection, entries, to))
+    posting.look()
+    posting.fold()
+    return posting.write()
 
 
 Put = Callable[[Connection[Any], type[ReadModel], str, Iterable[ReadModel]], None]
 
 
 def _put(model: type[ReadModel], build: Build) -> Put:
-    """How rows are put into a build's table: those of a feed's new entries cannot be there yet, which saves looking."""
-    if not model.spec.is_feed:
+    """How rows are put into a build's table: what a feed folds of new entries cannot be there, which saves looking."""
+    if not model.spec.is_feed or model.spec.mirrors_entries:
         return table.upsert
 
     def put(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:
@@ -139,7 +185,7 @@ def _fits(check: Check, row: ReadModel) -> bool:
 
 
 def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
-    """Post the next batch to every build in service, in one transaction; gives how many entries were read.
+    """Post the next batch to every build in service, in one transaction; gives by how many the hindmost moved on.
 
     Models that stand further back are brought on first; a build of another version of its model is left as it is,
     until it is built anew. Nothing is posted twice or skipped: the rows and the positions are committed together, and
@@ -153,11 +199,28 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
             return 0
         after = min(build.position for build in standing.values())
         entries, last = read(connection, after, limit)
-        links = Links.at(connection, last)
-        for name, build in standing.items():
-            if build.position < last:
-                post(connection, models()[name], build, entries, last, links)
-    return len(entries)
+        batch = Batch.of(connection, entries, last)
+        _post_all(
+            connection, {build: models()[name] for name, build in standing.items() if build.position < last}, batch
+        )
+    return last - after
+
+
+def _post_all(connection: Connection[Any], chosen: Iterable[Build], batch: Batch) -> None:
+    """Post a batch to several builds: PostgreSQL looks up and writes for one model while another is folded."""
+    with ThreadPoolExecutor(1) as hand:
+        looked = []
+        # What PostgreSQL does by itself comes first.
+        for build in sorted(chosen, key=lambda build: not models()[build.model].spec.mirrors_entries):
+            posting = Posting(connection, models()[build.model], build, batch)
+            looked.append((posting, hand.submit(posting.look)))
+        written = []
+        for posting, look in looked:
+            look.result()
+            posting.fold()
+            written.append(hand.submit(posting.write))
+        for write in written:
+            write.result()
 
 
 def ours(standing: dict[str, Build]) -> dict[str, Build]:
@@ -179,6 +242,11 @@ def behind(connection: Connection[Any]) -> bool:
 
 
 @cache
-def _needed(*every: type[ReadModel]) -> frozenset[str]:
-    """The envelope fields that any of the models looks at; no others are read."""
-    return frozenset(field for model in every for field in envelope_needed(model))
+def _needed() -> tuple[frozenset[str], sql.Composed]:
+    """The envelope fields that any of the models looks at, and the condition that it folds an entry; no more is read.
+
+    Mirrors are filled without.
+    """
+    folding = [model for model in models().values() if not model.spec.mirrors_entries]
+    types = {kind.type_name for model in folding for kind in folds(model)} | {kind.type_name for kind in TELLING}
+    return frozenset(field for model in folding for field in envelope_needed(model)), of_types(types)

@@ -18,7 +18,7 @@ from ledger.reading import decoded_lines, line
 from .concerned import entered
 from .corrections import AMENDED, VOIDED, corrections_of, follows_merges, marks
 from .cut import Cut
-from .folding import Step, fold_into, steps
+from .folding import Step, steps, taken
 from .forgotten import ERASING, Forgotten, sealed_seen
 from .links import NOBODY, Links, told_in
 from .model import ReadModel, envelope_needed, folds
@@ -67,7 +67,7 @@ def refold(
             of_key = todo.get(step.key)
             if of_key is not None:
                 of_key.append(step)
-        found |= {key: _folded(model, key, of_key, check) for key, of_key in todo.items()}
+        found |= {key: _folded(model, of_key, check) for key, of_key in todo.items()}
     return found
 
 
@@ -79,7 +79,7 @@ def refold_all(
     todo: dict[Any, list[Step]] = {}
     for step in steps(model, known.applied(model, entries), cut.occurred_until):
         todo.setdefault(step.key, []).append(step)
-    return {key: _folded(model, key, of_key, check) for key, of_key in todo.items()}
+    return {key: _folded(model, of_key, check) for key, of_key in todo.items()}
 
 
 def links_for(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> Links:
@@ -89,11 +89,11 @@ def links_for(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> 
     return Links({}, Forgotten.at(connection, cut.position)) if sealed_seen(model) else NOBODY
 
 
-def _folded(model: type[ReadModel], key: Any, todo: Sequence[Step], check: Check | None) -> Refolded:
+def _folded(model: type[ReadModel], todo: Sequence[Step], check: Check | None) -> Refolded:
     row: ReadModel | None = None
     for number, step in enumerate(todo):
         try:
-            row = _taken(model, key, row, step)
+            row = taken(model, row, step)
             if check and row is not None:
                 check(row)
         except Exception as error:  # noqa: BLE001  (whatever a fold raises, the key is set aside with it)
@@ -101,19 +101,9 @@ def _folded(model: type[ReadModel], key: Any, todo: Sequence[Step], check: Check
             position, row = step.entry.position, None
             for before in todo[:number]:
                 if before.entry.position != position:
-                    row = _taken(model, key, row, before)
+                    row = taken(model, row, before)
             return Refolded(row, Failure(position, error))
     return Refolded(row, None)
-
-
-def _taken(model: type[ReadModel], key: Any, row: ReadModel | None, step: Step) -> ReadModel | None:
-    # As folding.take does for rows of many keys, without looking the key up again and again.
-    if row is None:
-        if step.fold.amends:
-            return None
-        row = model(**{model.spec.key: key})
-    fold_into(row, step)
-    return row
 
 
 def entries_of(

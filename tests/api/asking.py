@@ -136,7 +136,7 @@ def open_api(url: str, mode: Mode = Mode.DEVELOPMENT, *, built: bool = True) -> 
     if built:
         projector.prepare(url)
     with ExitStack() as stack:
-        desk = stack.enter_context(open_desk(settings(url, mode)))
+        desk = stack.enter_context(open_desk(settings(url, mode), looks_every_s=None))
         projecting = stack.enter_context(database.connect(url, Duty.PROJECTOR))
         portal = stack.enter_context(start_blocking_portal())
         app = create_app(desk, settings(url, mode))

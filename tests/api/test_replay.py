@@ -10,7 +10,8 @@ from rich.console import Console
 
 from api import replay as replaying
 from api.cli import replay as command
-from api.replay import opened, replay
+from api.cli.operator import operator
+from api.replay import Step, opened, replay
 from domain.vocabulary import Role
 from tests.api.asking import Api
 
@@ -155,10 +156,15 @@ def steps_of_first(api: Api, case: str) -> int:
     return position
 
 
+def seen(api: Api, steps: list[Step]) -> list[Step]:
+    """The steps as an operator at the terminal sees them."""
+    return opened(api.desk, steps, operator(), command.UUID(int=1))
+
+
 def test_in_a_terminal_it_is_readable(api: Api, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "out", Console(width=200, record=True, highlight=False))
     with api.desk.pool.connection() as connection:
-        steps = opened(api.desk.vault, replay(connection, command.UUID(case)))
+        steps = seen(api, replay(connection, command.UUID(case)))
 
     for step in steps:
         command._show(step)
@@ -177,7 +183,7 @@ def test_an_amended_entry_says_so_in_a_terminal(api: Api, monkeypatch: pytest.Mo
     opened_ = api.do("openCase", customerId=api.done("registerCustomer"), kind="REQUEST", channel="PHONE")
     amended = api.do("amendEntry", position=opened_["position"], changes={"kind": "complaint"}, reason="it was one")
     with api.desk.pool.connection() as connection:
-        steps = opened(api.desk.vault, replay(connection, command.UUID(opened_["id"])))
+        steps = seen(api, replay(connection, command.UUID(opened_["id"])))
 
     for step in steps:
         command._show(step)
@@ -191,7 +197,7 @@ def test_an_amended_entry_says_so_in_a_terminal(api: Api, monkeypatch: pytest.Mo
 
 def test_as_json_it_is_for_programs(api: Api, case: str) -> None:
     with api.desk.pool.connection() as connection:
-        steps = opened(api.desk.vault, replay(connection, command.UUID(case)))
+        steps = seen(api, replay(connection, command.UUID(case)))
 
     told = json.loads(json.dumps([command._as_object(step) for step in steps], default=str))
 

@@ -23,8 +23,8 @@ from projections.engine import builds, rebuilding
 from projections.engine.cut import Cut
 from projections.engine.filling import fill_by
 from projections.engine.hands import Hands
-from projections.engine.model import ReadModel, envelope_needed, folds, models
-from projections.engine.parts import Part, of_types
+from projections.engine.model import ReadModel, envelope_needed, folds, models, of_types
+from projections.engine.parts import Part
 from tests.bench.measure import Result, fresh_database
 from tests.conftest import MASTER_KEY
 

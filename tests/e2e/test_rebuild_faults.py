@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 import pytest
 from psycopg import Connection
 
@@ -28,7 +29,7 @@ from projections.engine.model import models
 from tests.conftest import acting
 from tests.projections.world import World, expected
 
-REBUILDS_KILLED = POSTINGS_KILLED = 25
+REBUILDS_KILLED, SEVERAL_KILLED, POSTINGS_KILLED = 20, 5, 25
 WRITERS, READERS, SECONDS = 16, 3, 6.0
 UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -127,6 +128,38 @@ def test_a_rebuild_killed_at_any_moment_leaves_the_books_in_service_and_nothing_
     assert tables(world.admin) == registered(world.admin)
     states = [state for (state,) in world.admin.execute("SELECT state FROM books.builds")]
     assert (states.count("serving"), states.count("building")) == (len(names), 0)
+
+
+def test_a_rebuild_by_several_processes_that_is_killed_leaves_no_process_and_nothing_behind(
+    world: World, forks: Any, chance: random.Random
+) -> None:
+    wanted = laws(world)
+    several = (world.url, "rebuild", "--all", "--processes", "2")
+    usual = min(finished(forks, *several) for _ in range(2))
+
+    codes = []
+    for _ in range(SEVERAL_KILLED):
+        codes.append(killed(forks, chance, usual, *several))
+        assert world.everything() == wanted
+        assert left_behind(world.url) == []
+
+    assert codes.count(-signal.SIGKILL) > SEVERAL_KILLED // 3, codes
+    finished(forks, *several)
+    assert world.everything() == wanted
+    assert tables(world.admin) == registered(world.admin)
+
+
+def left_behind(url: str) -> list[psutil.Process]:
+    """The processes started for a rebuild of this ledger that are still there a moment later."""
+    _, alive = psutil.wait_procs([each for each in psutil.process_iter() if _works_for(each, url)], timeout=10)
+    return list(alive)
+
+
+def _works_for(process: psutil.Process, url: str) -> bool:
+    try:
+        return any("spawn_main" in word for word in process.cmdline()) and process.environ()["DATABASE_URL"] == url
+    except (psutil.Error, KeyError):
+        return False
 
 
 def test_posting_killed_at_any_moment_goes_on_where_it_stopped(world: World, forks: Any, chance: random.Random) -> None:

@@ -209,12 +209,12 @@ def test_the_build_of_a_model_that_is_no_more_does_not_hold_up_the_others(own_mo
 
 def test_a_batch_ends_before_it_grows_too_large(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [Line(sku=f"A{n}", quantity=1, amount_minor=1) for n in range(100)]
-    world.enter([bought(f"p{n}", "ann", "2026-01-01", lines=lines) for n in range(7)])
-    monkeypatch.setattr(posting, "BATCH_BYTES_MAX", 15_000)
+    world.enter([bought(f"p{n}", "ann", "2026-01-01", lines=lines) for n in range(250)])
+    monkeypatch.setattr(posting, "BATCH_BYTES_MAX", 700_000)
 
-    sizes = [posting.catch_up(world.connection) for _ in range(5)]
+    sizes = [posting.catch_up(world.connection) for _ in range(4)]
 
-    assert sizes == [3, 3, 1, 0, 0]
+    assert sizes == [200, 50, 0, 0]
     assert world.rows(PurchaseBehaviour) == expected(PurchaseBehaviour, world.entries())
 
 

@@ -1,0 +1,99 @@
+"""Mirroring: rows that repeat their entries, copied within PostgreSQL a run of positions at a time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import Connection, sql
+
+from domain.event import events, refuse_newer
+
+from .corrections import Corrections, follows_merges
+from .cut import Cut
+from .forgotten import sealed_seen
+from .links import Links
+from .mirror import MARKS
+from .model import ReadModel
+from .table import table
+
+INSERT = """
+    INSERT INTO {table} ({columns})
+    SELECT {values} FROM ledger.entries {merged}
+     WHERE position BETWEEN %(first)s AND %(last)s AND position <> ALL(%(outdated)s) AND type <> ALL(%(passed)s)
+       AND (%(until)s::timestamptz IS NULL OR occurred_at <= %(until)s)"""
+MERGED = (
+    "LEFT JOIN unnest(%(absorbed)s::uuid[], %(roots)s::uuid[]) AS merged (absorbed, root) ON absorbed = customer_id"
+)
+OUTDATED = """
+    SELECT position, type, schema FROM ledger.entries
+     WHERE position BETWEEN %s AND %s AND type || '/' || schema <> ALL(%s) ORDER BY position"""
+FORGOTTEN = """
+    SELECT position FROM ledger.entries
+     WHERE position BETWEEN %(first)s AND %(last)s AND type = ANY(%(types)s)
+       AND (customer_id = ANY(%(gone)s) OR stream_id = ANY(%(gone)s)
+            OR type = 'Customer.RelationshipDeclared' AND data ->> 'person_id' = ANY(%(gone)s::text[]))"""
+MARK = """
+    UPDATE {table} AS mirror SET {column} = correction.position
+      FROM unnest(%s::bigint[], %s::bigint[]) AS correction (target, position)
+     WHERE mirror.position = target"""
+
+
+def mirror(
+    connection: Connection[Any], model: type[ReadModel], name: str, run: range, cut: Cut, links: Links
+) -> list[int]:
+    """Copy the entries of a run of positions into a build's table, without marks, as a cut has them.
+
+    Gives the positions of entries that are no copies, and have to be folded one by one: those in another form than
+    today's, and those that may hold what was sealed of a person who was erased. Raises
+    :class:`~domain.event.UnknownSchema` for an entry of a newer Daybook.
+    """
+    if not run:
+        return []
+    first, last = run[0], run[-1]
+    outdated = []
+    for position, kind, schema in connection.execute(OUTDATED, (first, last, _known())):
+        refuse_newer(kind, schema)
+        outdated.append(position)
+    outdated += _forgotten(connection, model, first, last, links)
+    absorbed = links.absorbed() if follows_merges(model) else []
+    roots = [links.root(customer) for customer in absorbed]
+    passed = [event.type_name for event in model.spec.passes_over]
+    given = {"first": first, "last": last, "outdated": outdated, "passed": passed, "until": cut.occurred_until}
+    connection.execute(_inserting(model, name, bool(absorbed)), given | {"absorbed": absorbed, "roots": roots})
+    return outdated
+
+
+def mark(connection: Connection[Any], model: type[ReadModel], name: str, known: Corrections) -> None:
+    """Mark the rows of corrected entries, as far as they are there."""
+    corrected: Mapping[str, Mapping[int, int]] = {"voided_by": known.void, "amended_by": known.amended}
+    for column in MARKS.keys() & set(model.__struct_fields__):
+        if by := corrected[column]:
+            statement = sql.SQL(MARK).format(table=table(name), column=sql.Identifier(column))
+            connection.execute(statement, (list(by.keys()), list(by.values())))
+
+
+def _forgotten(connection: Connection[Any], model: type[ReadModel], first: int, last: int, links: Links) -> list[int]:
+    gone, seen = links.forgotten.subjects, sealed_seen(model)
+    if not gone or not seen:
+        return []
+    types = [kind.type_name for kind in seen]
+    rows = connection.execute(FORGOTTEN, {"first": first, "last": last, "types": types, "gone": gone})
+    return [position for (position,) in rows]
+
+
+def _known() -> list[str]:
+    """The forms of entries as they are declared today."""
+    return [f"{name}/{event.schema}" for name, event in events().items()]
+
+
+def _inserting(model: type[ReadModel], name: str, merged: bool) -> sql.Composed:
+    repeated = [column for column in model.__struct_fields__ if column not in MARKS]
+    values = [
+        sql.SQL("coalesce(root, customer_id)") if merged and column == "customer_id" else sql.Identifier(column)
+        for column in repeated
+    ]
+    return sql.SQL(INSERT).format(
+        table=table(name),
+        columns=sql.SQL(", ").join(map(sql.Identifier, repeated)),
+        values=sql.SQL(", ").join(values),
+        merged=sql.SQL(MERGED if merged else ""),
+    )
