@@ -8,8 +8,10 @@ from uuid import UUID
 import msgspec
 from psycopg import Connection, sql
 
+from domain.command import Actor
 from domain.event import Event
 from domain.rule import NOT_FOUND, Rule
+from domain.vocabulary import LookPurpose
 from ledger import forgetting
 from ledger.reading import decoded_lines, head, line
 from ledger.vault import Vault, is_sealed, subject_in
@@ -19,6 +21,8 @@ from projections.engine.cut import Cut
 from projections.engine.links import Links
 from projections.engine.model import ReadModel, columns, models
 from projections.engine.refolding import refold
+
+from .wiring import Desk
 
 ENTRIES_MAX = 100_000
 """Why: far above what is recorded of anybody; a file of some 100 MB, held in memory while it is written."""
@@ -54,11 +58,12 @@ class Held(msgspec.Struct):
     """What the read models say of them, by the model's name."""
 
 
-def held(connection: Connection[Any], vault: Vault, customer_id: UUID) -> Held:
+def held(connection: Connection[Any], desk: Desk, customer_id: UUID, actor: Actor) -> Held:
     """Everything held about a customer and those merged into them or they into, personal text in clear.
 
     To be read in one snapshot, a transaction of the caller's. Texts of other persons, which the same entries may hold,
-    stay sealed and are null. Refuses ``NOT_FOUND``, ``SUBJECT_ERASED`` and ``SUBJECT_TOO_LARGE``.
+    stay sealed and are null. That the actor took it is noted. Refuses ``NOT_FOUND``, ``SUBJECT_ERASED`` and
+    ``SUBJECT_TOO_LARGE``.
     """
     to = head(connection)
     root = Links.at(connection, to).root(customer_id)
@@ -77,7 +82,8 @@ def held(connection: Connection[Any], vault: Vault, customer_id: UUID) -> Held:
         entries=[_told(entry) for entry in entries],
         books={name: rows for name, rows in books.items() if rows},
     )
-    _open(vault, found, own)
+    values = _open(desk.vault, found, own)
+    desk.looks.note(actor, LookPurpose.EXPORT, values, subjects=members, taken=f"everything of {root}")
     return found
 
 
@@ -129,17 +135,21 @@ def _rows(connection: Connection[Any], model: type[ReadModel], customer_id: UUID
     return [msgspec.to_builtins(row) for row in theirs]
 
 
-def _open(vault: Vault, found: Held, own: set[bytes]) -> None:
-    """Put the clear text in the place of what is sealed of the person, and null in that of what is another's."""
+def _open(vault: Vault, found: Held, own: set[bytes]) -> list[tuple[str, str]]:
+    """Put the clear text in the place of what is sealed of the person, and null in that of what is another's.
+
+    Gives the sealed values that were opened, each with its field.
+    """
     theirs: list[tuple[dict[str, Any], str]] = []
     for holder, field in [place for told in (*found.entries, *_flat(found.books)) for place in _sealed(told)]:
         if subject_in(holder[field]) in own:
             theirs.append((holder, field))
         else:
             holder[field] = None
-    texts = vault.open_many([(field, holder[field]) for holder, field in theirs])
-    for (holder, field), text in zip(theirs, texts, strict=True):
+    values = [(field, holder[field]) for holder, field in theirs]
+    for (holder, field), text in zip(theirs, vault.open_many(values), strict=True):
         holder[field] = text
+    return values
 
 
 def _flat(books: dict[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:

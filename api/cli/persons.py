@@ -1,6 +1,5 @@
 """``daybook erase``, ``receipt`` and ``export-subject``: what a person may ask of whoever holds their data."""
 
-import getpass
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,15 +8,17 @@ from uuid import UUID, uuid4
 
 import msgspec
 import typer
+from msgspec.structs import replace
 
-from domain.command import Actor, Context
-from domain.vocabulary import ActorKind, Role
+from domain.command import Context
+from domain.vocabulary import Role
 
 from ..receipts import receipt, receipt_of
 from ..settings import load
 from ..subject import held
 from ..subject_page import page
 from ..wiring import open_desk
+from .operator import operator
 from .report import JsonFlag, as_json, err, facts, fail
 
 Customer = Annotated[str, typer.Argument(help="The customer's id.")]
@@ -33,12 +34,11 @@ def add_to(app: typer.Typer) -> None:
 def erase(
     customer: Customer,
     reason: Annotated[str, typer.Option(help="Why, such as the number of the request; it stays on record.")],
-    actor: Annotated[str | None, typer.Option(help="Who erases; by default the login's name.")] = None,
     key: Annotated[UUID | None, typer.Option(help="Names the command; sent again it gives the first answer.")] = None,
     json: JsonFlag = False,
 ) -> None:
     """Forget a person for good, and print the signed receipt; refused while a legal hold or a duty to keep runs."""
-    by = Actor(kind=ActorKind.EMPLOYEE, id=actor or getpass.getuser(), role=Role.ADMIN)
+    by = replace(operator(), role=Role.ADMIN)
     context = Context(at=datetime.now(UTC), actor=by, command_id=key or uuid4())
     with open_desk(load()) as desk:
         done = desk.ledger.execute("erase_customer", {"id": _id(customer), "reason": reason}, context)
@@ -72,7 +72,7 @@ def export_subject(
     """Write everything held about a person, in clear, as JSON and as a page to read; only the owner can read them."""
     with open_desk(load()) as desk, desk.pool.connection() as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        found = held(connection, desk.vault, _id(customer))
+        found = held(connection, desk, _id(customer), operator())
     folder = output or Path()
     folder.mkdir(parents=True, exist_ok=True)
     texts = {

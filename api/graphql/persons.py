@@ -71,8 +71,7 @@ def receipt_field() -> StrawberryField:
 async def _exported(context: Context, info: Info, customer_id: UUID, at_least: int | None = None) -> Ready:
     access.refuse_unless(context.viewer.role, access.STEWARDS, "read subjectExport")
     await context.services.reader.wait([], at_least)
-    vault = context.services.desk.vault
-    found = await context.fold(lambda on: held(on, vault, customer_id))
+    found = await context.fold(lambda on: held(on, context.services.desk, customer_id, context.actor))
     document = msgspec.to_builtins(found)
     answer = {name: document[name] for name in ("customer_id", "customers", "position")}
     return context.shaped(info, SubjectExport, answer | {"document": document, "page": page(found)})

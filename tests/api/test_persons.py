@@ -221,6 +221,21 @@ def test_everything_held_is_told_in_clear(api: Api) -> None:
             assert text in told["page"]
 
 
+def test_who_took_it_is_noted(api: Api) -> None:
+    customer = person(api)
+    api.ask(EXPORT, {"id": customer}, role=Role.AUDITOR, subject="olga")
+    api.desk.looks.enter()
+    api.post_entries()
+
+    query = """query ($id: UUID!) { looks(customerId: $id) {
+        nodes { actorId actorRole fields taken purpose } } }"""
+    looks = api.ask(query, {"id": customer})["looks"]["nodes"]
+    (look,) = (each for each in looks if each["purpose"] == "EXPORT")
+
+    assert (look["actorId"], look["actorRole"], look["taken"]) == ("olga", "AUDITOR", f"everything of {customer}")
+    assert look["fields"] == ["description", "name", "summary", "value"]
+
+
 def test_what_is_another_persons_is_not_told(api: Api) -> None:
     firm, ada = api.done("registerCustomer", name="Acme"), api.done("registerCustomer", name="Ada")
     api.done(
