@@ -107,7 +107,8 @@ class Settings(BaseSettings):
         text = given.get_secret_value()
         key = key_bytes(through(self.key_unwrap, text) if self.key_unwrap else text)
         if key is None:
-            raise ValueError(f"{name} must be 32 bytes in base64; make one with: openssl rand -base64 32")
+            wrong = SettingsError if self.key_unwrap else ValueError
+            raise wrong(f"{name} must be 32 bytes in base64; make one with: openssl rand -base64 32")
         return key
 
     def token_secret_text(self) -> str:
