@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from typing import Any, NamedTuple, get_type_hints
 from uuid import UUID
@@ -108,10 +108,14 @@ def subject_of(event: Event, field: str | None = None) -> UUID:
     return event.customer_id or event.stream_id
 
 
-def subjects_of(event: Event) -> set[UUID]:
+def subjects_of(event: Event) -> Collection[UUID]:
     """Whose keys seal what personal text there is in an event."""
     kind = type(event)
-    return {subject_of(event, field) for field in personal_fields(kind) if getattr(event, field) is not None}
+    of_others = _named_by(kind)
+    told = [field for field in personal_fields(kind) if getattr(event, field) is not None]
+    if told and not of_others:
+        return (event.customer_id or event.stream_id,)
+    return {subject_of(event, field) for field in told} if told else ()
 
 
 def subject_in(sealed: str) -> bytes:

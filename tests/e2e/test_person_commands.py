@@ -168,3 +168,24 @@ def test_a_key_service_wraps_and_unwraps_the_master_key(typed: Typed, customer: 
     assert broken.stderr == "daybook: The key service's command failed: 1\n"
     wrong = typed("export-subject", str(customer), "--output", "o", **service | {"DAYBOOK_KEY_UNWRAP": "echo no"})
     assert wrong.stderr.startswith("daybook: DAYBOOK_MASTER_KEY must be 32 bytes in base64")
+
+
+def test_what_was_proved_before_is_proved_after(typed: Typed, customer: UUID, tmp_path: Path) -> None:
+    key = Signer(ORIGIN, SEED).vkey
+    assert typed("seal", "--once").returncode == 0
+    proved = typed("prove", "1", "--out", "proofs")
+    assert proved.returncode == 0, proved.stderr
+    before = sorted((tmp_path / "proofs").iterdir())
+    assert before
+
+    assert typed("erase", str(customer), "--reason", "x").returncode == 0
+
+    checked = typed("check", *map(str, before), "--key", key)
+    assert checked.returncode == 0, checked.stderr
+    assert typed("seal", "--once").returncode == 0
+    for position in ("1", "2"):
+        assert typed("prove", position, "--out", f"proofs {position}").returncode == 0
+        after = map(str, (tmp_path / f"proofs {position}").iterdir())
+        assert typed("check", *after, "--key", key).returncode == 0
+    verified = typed("verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
