@@ -13,8 +13,11 @@ class SaleKind(StrEnum):
     """A purchase, a return of a known purchase, or a return that names none."""
 
     PURCHASE = "purchase"
+    """Something was bought."""
     RETURN = "return"
+    """What a known purchase had bought was given back."""
     UNMATCHED_RETURN = "unmatched_return"
+    """Something was given back, of a purchase that is not known."""
 
 
 class Sales(

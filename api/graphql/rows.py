@@ -18,7 +18,7 @@ from .paging import PAGE_MAX, PAGE_USUAL
 from .paths import Path, filters, is_instant, paths
 from .plan import TOTAL_MAX
 from .scalars import Long
-from .types import annotation, object_type
+from .types import annotation, enum_type, object_type
 
 PageInfo = object_type(
     "PageInfo",
@@ -68,9 +68,11 @@ def page_type(name: str) -> Any:
 def order_type(name: str) -> Any:
     """The enum of a book's orders."""
     book = books()[name]
+    docs = {told.field: f"By {shown}. {told.doc}" for shown, told in fields(name).items()}
     orders = {path.order.upper(): path.order for path in paths(book.model)}
     enum = Enum(f"{book.title}Order", orders)  # type: ignore[misc]
-    return strawberry.enum(enum, name=f"{book.title}Order", description="What rows are ordered by; each has an index.")
+    said = {member: docs[column] for member, column in orders.items()}
+    return enum_type(enum, "What rows are ordered by; each has an index.", said)
 
 
 def page_arguments(name: str, fixed: str | None = None) -> list[StrawberryArgument]:
