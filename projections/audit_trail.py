@@ -12,8 +12,8 @@ from projections.engine.model import ReadModel, on
 class AuditTrail(
     ReadModel,
     key="position",
-    version=2,
-    indexes=(("actor_id", "position"), ("type", "position")),
+    version=3,
+    indexes=(("actor_id", "position"), ("type", "position"), ("actor_id", "type", "position")),
     follows_merges=False,
 ):
     """One entry as an auditor sees it: its envelope as it was entered, without what it says."""

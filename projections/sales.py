@@ -23,8 +23,13 @@ class SaleKind(StrEnum):
 class Sales(
     ReadModel,
     key="position",
-    version=1,
-    indexes=(("customer_id", "occurred_at"), ("kind", "position"), ("occurred_at", "position")),
+    version=2,
+    indexes=(
+        ("customer_id", "occurred_at"),
+        ("kind", "position"),
+        ("customer_id", "kind", "occurred_at", "position"),
+        ("occurred_at", "position"),
+    ),
 ):
     """One purchase or return."""
 

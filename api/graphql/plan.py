@@ -173,7 +173,8 @@ class Planner:
     ) -> tuple[Composable, Shape]:
         """A page of a book, of all its rows or ``of`` those that a relation leads to from another row."""
         arguments = Arguments(field, nodes[0], self._scope)
-        given = {column: value for column in filters(book.model) if (value := arguments.later(camel(column)))}
+        offered = filters(book.model, of[0].column if of else None)
+        given = {column: value for column in offered if (value := arguments.later(camel(column)))}
         reach = of_page(book.name, given) if of is None else Reach(book.name, of[0].column, above=_above(*of))
         row = self._enter(reach)
         held = {column: self._bind(value) for column, value in given.items()}

@@ -15,7 +15,7 @@ from projections.engine.model import columns
 from .books import Book, Relation, books, fields, relations
 from .names import camel
 from .paging import PAGE_MAX, PAGE_USUAL
-from .paths import Path, filters, is_instant, paths
+from .paths import Path, combinations, filters, is_instant, paths
 from .plan import TOTAL_MAX
 from .scalars import Long
 from .types import annotation, enum_type, object_type
@@ -79,8 +79,8 @@ def page_arguments(name: str, fixed: str | None = None) -> list[StrawberryArgume
     """The arguments of a page of a book, or of those of its rows where the ``fixed`` column is given by the way."""
     book = books()[name]
     model = book.model
-    offered = [path for path in paths(model) if fixed in (None, path.filter)]
-    found = [] if fixed else [_filter(book, column) for column in filters(model)]
+    offered = [path for path in paths(model) if fixed is None or fixed in path.filters]
+    found = [_filter(book, column, fixed) for column in filters(model, fixed)]
     found += [
         argument("first", int | None, f"How many rows, from the start: 1 to {PAGE_MAX}, usually {PAGE_USUAL}."),
         argument("last", int | None, f"How many rows, from the end: 1 to {PAGE_MAX}; instead of first."),
@@ -96,9 +96,12 @@ def page_arguments(name: str, fixed: str | None = None) -> list[StrawberryArgume
     return found + _bounds(book, offered)
 
 
-def _filter(book: Book, column: str) -> StrawberryArgument:
+def _filter(book: Book, column: str, fixed: str | None) -> StrawberryArgument:
     shown = annotation(columns(book.model)[column]) | None
-    return argument(column, shown, f"Only rows with this {camel(column)}; one filter at a time.")
+    beside = " or ".join(map(camel, filters(book.model, column)))
+    alone = (column,) in combinations(book.model)
+    also = f"; {'also' if alone else 'only'} together with {beside}" if beside else "; with no other filter"
+    return argument(column, shown, f"Only rows with this {camel(column)}{'' if fixed else also}.")
 
 
 def _bounds(book: Book, offered: list[Path]) -> list[StrawberryArgument]:

@@ -210,10 +210,19 @@ def test_what_is_no_cursor_is_refused(api: Api, cursor: str, argument: str) -> N
     assert api.code(query, {"cursor": cursor}) == "BAD_CURSOR"
 
 
-def test_filters_are_closed_and_one_at_a_time(api: Api) -> None:
+def test_filters_are_closed_and_go_together_where_an_index_backs_them(api: Api) -> None:
     given = {"id": str(UUID(int=1))}
 
-    assert api.code("query ($id: UUID) { cases(customerId: $id, state: OPEN) { totalCount } }", given) == "BAD_FILTER"
+    (error,) = api.errors("query ($id: UUID) { touchpoints(customerId: $id, caseId: $id) { totalCount } }", given)
+    assert error["extensions"]["code"] == "BAD_FILTER"
+    assert error["message"] == "No index backs customerId and caseId; filter by one of: customerId; caseId."
+    (error,) = api.errors(
+        "query ($id: UUID) { sales(customerId: $id, kind: RETURN, orderBy: POSITION) { totalCount } }", given
+    )
+    assert error["extensions"]["code"] == "BAD_FILTER"
+    assert (
+        error["message"] == "With customerId and kind, rows come in the order OCCURRED_AT only; no index backs another."
+    )
     assert (
         api.code("query ($id: UUID) { sales(customerId: $id, orderBy: POSITION) { totalCount } }", given)
         == "BAD_FILTER"
@@ -232,9 +241,17 @@ def test_a_filter_leaves_the_rows_it_names_in_their_order(fresh_api: Api) -> Non
     assert _ids(api, f'cases(customerId: "{ada}")') == [second, first]
     assert _ids(api, f'cases(customerId: "{ada}", oldestFirst: true)') == [first, second]
     assert _ids(api, "cases(state: ACKNOWLEDGED)") == [second]
+    assert _ids(api, f'cases(customerId: "{ada}", state: OPEN)') == [first]
+    assert _ids(api, f'cases(state: ACKNOWLEDGED, customerId: "{bob}")') == []
+    nested = '{{ customer(id: "{}") {{ cases(state: {}) {{ totalCount nodes {{ id }} }} }} }}'
+    open_ones = api.ask(nested.format(ada, "OPEN"))["customer"]["cases"]
+    assert open_ones == {"totalCount": 1, "nodes": [{"id": first}]}
+    assert api.ask(nested.format(ada, "CLOSED"))["customer"]["cases"] == {"totalCount": 0, "nodes": []}
     assert len(_ids(api, "cases")) == 3
     entries = api.ask('{ auditTrail(type: "Case.Opened", fromPosition: 4, untilPosition: 5) { nodes { position } } }')
     assert entries["auditTrail"]["nodes"] == [{"position": 5}, {"position": 4}]
+    both = api.ask('{ auditTrail(actorId: "sue", type: "Case.Opened", untilPosition: 4) { nodes { position } } }')
+    assert both["auditTrail"]["nodes"] == [{"position": 4}, {"position": 3}]
     assert api.ask('{ auditTrail(actorId: "nobody") { nodes { position } } }') == {"auditTrail": {"nodes": []}}
 
 
