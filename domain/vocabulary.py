@@ -43,6 +43,7 @@ AMOUNT_MAX = 2**53
 AmountMinor = Annotated[
     int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="An amount of money in minor units, such as cents.")
 ]
+EventName = Annotated[str, Meta(description="What happened, such as Case.Opened.", extra={"event": True})]
 Seconds = Annotated[int, Meta(ge=0, le=2**31, description="A duration in seconds.")]
 BasisPoints = Annotated[int, Meta(ge=0, le=10_000, description="A share in basis points: 10 000 is the whole.")]
 CustomerId = Annotated[UUID, Meta(description="The customer's id.")]

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from domain.entry import Entry
 from domain.event import Event
-from domain.vocabulary import ActorKind, Role
+from domain.vocabulary import ActorKind, EventName, Role
 from projections.engine.model import ReadModel, on
 
 
@@ -21,8 +21,7 @@ class AuditTrail(
     position: int
     stream_id: UUID | None = None
     stream_version: int = 0
-    type: str = ""
-    """What happened, such as Case.Opened."""
+    type: EventName = ""
     customer_id: UUID | None = None
     case_id: UUID | None = None
     occurred_at: datetime | None = None

@@ -8,10 +8,12 @@ question.
 
 from collections.abc import Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cache
 from itertools import takewhile
 from typing import NamedTuple
 
+from domain.event import events, marked
 from domain.rule import Rule
 from projections.engine.model import ReadModel, columns
 from projections.engine.table import optional
@@ -75,6 +77,21 @@ def filters(model: type[ReadModel], beside: str | None = None) -> list[str]:
     """The columns a page can be filtered by, alone or together, or those it can be filtered by beside another."""
     found = [given for given in combinations(model) if beside is None or beside in given]
     return list(dict.fromkeys(column for given in found for column in given if column != beside))
+
+
+def names_events(model: type[ReadModel], column: str) -> bool:
+    """Whether a column holds the names of events."""
+    return marked(columns(model)[column], "event")
+
+
+def refuse_unknown_event(name: str) -> None:
+    """Refuse ``BAD_FILTER`` for what is no event's name, with the names that were probably meant."""
+    if name in events():
+        return
+    named = {known.lower(): known for known in events()}
+    close = [named[found] for found in get_close_matches(name.lower(), named)]
+    meant = f"Did you mean {' or '.join(close)}?" if close else "The description of this argument names them all."
+    BAD_FILTER.refuse(problem=f"There is no event {name!r:.60}. {meant}")
 
 
 def choose(model: type[ReadModel], given: list[str], order: str | None) -> Path:

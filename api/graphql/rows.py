@@ -10,12 +10,13 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
+from domain.event import events
 from projections.engine.model import columns
 
 from .books import Book, Relation, books, fields, relations
 from .names import camel
 from .paging import PAGE_MAX, PAGE_USUAL
-from .paths import Path, combinations, filters, is_instant, paths
+from .paths import Path, combinations, filters, is_instant, names_events, paths
 from .plan import TOTAL_MAX
 from .scalars import Long
 from .types import annotation, enum_type, object_type
@@ -101,7 +102,8 @@ def _filter(book: Book, column: str, fixed: str | None) -> StrawberryArgument:
     beside = " or ".join(map(camel, filters(book.model, column)))
     alone = (column,) in combinations(book.model)
     also = f"; {'also' if alone else 'only'} together with {beside}" if beside else "; with no other filter"
-    return argument(column, shown, f"Only rows with this {camel(column)}{'' if fixed else also}.")
+    known = f" One of: {', '.join(sorted(events()))}." if names_events(book.model, column) else ""
+    return argument(column, shown, f"Only rows with this {camel(column)}{'' if fixed else also}.{known}")
 
 
 def _bounds(book: Book, offered: list[Path]) -> list[StrawberryArgument]:

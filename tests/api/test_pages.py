@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection, sql
 
+from domain.event import events
 from projections.engine import builds
 from tests.api.asking import Api
 
@@ -253,6 +254,42 @@ def test_a_filter_leaves_the_rows_it_names_in_their_order(fresh_api: Api) -> Non
     both = api.ask('{ auditTrail(actorId: "sue", type: "Case.Opened", untilPosition: 4) { nodes { position } } }')
     assert both["auditTrail"]["nodes"] == [{"position": 4}, {"position": 3}]
     assert api.ask('{ auditTrail(actorId: "nobody") { nodes { position } } }') == {"auditTrail": {"nodes": []}}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Case.Opend", "There is no event 'Case.Opend'. Did you mean Case.Opened or Case.Reopened or Case.Closed?"),
+        ("case.opened", "There is no event 'case.opened'. Did you mean Case.Opened or Case.Reopened or Case.Closed?"),
+        ("Nope", "There is no event 'Nope'. The description of this argument names them all."),
+        ("", "There is no event ''. The description of this argument names them all."),
+    ],
+)
+@pytest.mark.parametrize("as_of", ["", ", asOf: {position: 1}"])
+def test_an_event_that_does_not_exist_is_no_filter(api: Api, name: str, said: str, as_of: str) -> None:
+    api.done("registerCustomer")
+    given = f'{{ auditTrail(type: "{name}"{as_of}) {{ nodes {{ position }} }} }}'
+    asked = f"query ($name: String) {{ auditTrail(type: $name{as_of}) {{ nodes {{ position }} }} }}"
+    assert api.ask(asked, {"name": "Case.Reopened"}) == {"auditTrail": {"nodes": []}}
+
+    for errors in (api.errors(given), api.errors(asked, {"name": name})):
+        (error,) = errors
+        assert (error["extensions"]["code"], error["message"]) == ("BAD_FILTER", said)
+
+
+def test_the_events_to_filter_by_are_named(api: Api) -> None:
+    (told,) = [
+        argument["description"]
+        for field in api.ask("{ __schema { queryType { fields { name args { name description } } } } }")["__schema"][
+            "queryType"
+        ]["fields"]
+        if field["name"] == "auditTrail"
+        for argument in field["args"]
+        if argument["name"] == "type"
+    ]
+
+    assert told.startswith("Only rows with this type; also together with actorId. One of: Case.Acknowledged, ")
+    assert told.partition("One of: ")[2].removesuffix(".").split(", ") == sorted(events())
 
 
 def _ids(api: Api, field: str) -> list[str]:
