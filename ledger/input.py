@@ -1,7 +1,7 @@
 """What comes in with a command: checked, and refused with the field at fault where it cannot be kept."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NoReturn, get_args
@@ -55,8 +55,8 @@ def told(command: Command, given: Given, context: Context) -> bytes:
         ("source", context.source, REFERENCE_MAX),
         ("external_id", context.external_id, REFERENCE_MAX),
     ):
-        if text is not None and not 0 < len(text) <= most:
-            refuse(f"{field} must have 1 to {most} characters.", field)
+        if text is not None and not (text.strip() and len(text) <= most):
+            refuse(f"{field} must have 1 to {most} characters, and not only blanks.", field)
     values = {field: value for field, value in given.items() if value is not None}
     try:
         encoded = canonical.encode([command.name, context.actor.id, context.source, context.external_id, values])
@@ -94,6 +94,8 @@ def kind_of(hint: Any) -> type[Any]:
 def fact(kind: type[Event], given: Given) -> Event:
     """The event that input describes, its times in UTC; refuses ``INVALID_INPUT`` where a value does not fit."""
     fields = {field: given[field] for field in input_fields(kind) if given.get(field) is not None}
+    if blank := next(_blank(fields), None):
+        refuse(f"{blank} is blank; fill it in, or leave it out.", blank)
     try:
         built: Event = msgspec.convert(fields | {"type": kind.__struct_config__.tag}, kind)
     except msgspec.ValidationError as error:
@@ -104,6 +106,19 @@ def fact(kind: type[Event], given: Given) -> Event:
             refuse(f"{field} has {length} characters; at most {TEXT_MAX} are kept.", field)
     times = {field: value for field in fields if isinstance(value := getattr(built, field), datetime)}
     return replace(built, **{field: utc(value, field) for field, value in times.items()}) if times else built
+
+
+def _blank(value: Any, path: str = "") -> Iterator[str]:
+    """Where in an input there is text without a character to read, which no field of text is for."""
+    match value:
+        case str() if not value.strip():
+            yield path
+        case dict():
+            for name, part in value.items():
+                yield from _blank(part, f"{path}.{name}" if path else str(name))
+        case list():
+            for number, part in enumerate(value):
+                yield from _blank(part, f"{path}[{number}]")
 
 
 def _missing(message: str) -> str | None:

@@ -178,8 +178,8 @@ def bounds(hint: Any) -> str:
     for meta in _metas(hint):
         if meta.max_length is not None:
             said.append(f"At most {meta.max_length} long.")
-        if meta.min_length is not None and meta.min_length > 1:
-            said.append(f"At least {meta.min_length} long.")
+        if meta.min_length is not None:
+            said.append(f"At least {meta.min_length} long." if meta.min_length > 1 else "Not blank.")
         if meta.pattern is not None:
             said.append(f"Matches {meta.pattern}.")
         if meta.ge is not None:

@@ -116,6 +116,8 @@ def origin(value: Value, table: Table, key: str) -> str:
 
 def fitting(value: Any, hint: Any, table: Table, key: str) -> Any:
     """A value that stands in the mapping itself; the mapping is wrong where the field cannot take it."""
+    if isinstance(value, str) and not value.strip():
+        table.wrong(key, "it is blank; write a value, or leave the key out.")
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:

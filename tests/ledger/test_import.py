@@ -139,6 +139,30 @@ def test_rows_that_cannot_be_taken_are_told_and_stop_nothing(importer: Importer)
     assert rows[5][2:] == ["6,2024-01-01,,,tea,1"]
 
 
+@pytest.mark.parametrize("blank", [" ", "\u3000", "\t"])
+def test_a_blank_value_is_none_at_all(importer: Importer, blank: str) -> None:
+    summary = importer(
+        HEADER
+        + f"1,2024-01-01,a,{blank},tea,1,1\n"
+        + f"2,2024-01-01,{blank},x,tea,1,1\n"
+        + f"3,2024-01-01,,,{blank},1,1\n"
+        + f"{blank},2024-01-01,,,tea,1,1\n"
+    )
+
+    assert importer.told() == [
+        ("Customer.Registered", 1, "a/customer"),
+        ("Purchase.Recorded", 1, "1/1"),
+        ("Purchase.Recorded", 1, "2/1"),
+    ]
+    registered, _, unnamed = importer.events()
+    assert (registered.payload()["name"], unnamed.customer_id) == (None, None)
+    _, *rows = rejects(summary)
+    assert [row[1] for row in rows] == [
+        "Purchase.Recorded: lines 1: `sku` is missing",
+        "order is blank, so it has no id",
+    ]
+
+
 def test_a_corrected_reject_file_can_be_imported_as_it_is(importer: Importer) -> None:
     summary = importer(HEADER + "1,yesterday,C1,Ada,tea,1,1\n2,2024-01-01,C1,Ada,tea,1,1\n")
     path = Path(summary.reject_file or "")

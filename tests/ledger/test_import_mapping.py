@@ -110,6 +110,12 @@ def test_a_wrong_mapping_is_one_sentence(tmp_path: Path, old: str, new: str, sen
     ("old", "new", "sentence"),
     [
         ('"phone"', '"telephone"', "'telephone' does not fit: Invalid enum value 'telephone'; it takes phone, email,"),
+        ('purpose = "p"', 'purpose = { constant = " " }', "fields.purpose: it is blank; write a value, or leave the"),
+        (
+            'purpose = "p"',
+            'purpose = { column = "p", map = { a = "" } }',
+            "fields.purpose.map: it is blank; write a value,",
+        ),
         ('{ constant = "phone" }', '{ column = "c", map = { a = "fon" } }', "fields.channel.map: 'fon' does not fit:"),
         ('type = "Touch', 'case = true\ncustomer = false\nwhen.p.was = "x"\ntype = "Touch', "unknown field `was`"),
         (
