@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from domain.command import Command, Context, command_named
 from domain.event import Event, input_fields
+from domain.misfit import Misfit
 from domain.policy import POLICY_STREAMS
 from domain.rule import INVALID_INPUT, Refused
 from domain.vocabulary import NAME_MAX, REFERENCE_MAX, TEXT_MAX
@@ -99,8 +100,8 @@ def fact(kind: type[Event], given: Given) -> Event:
     try:
         built: Event = msgspec.convert(fields | {"type": kind.__struct_config__.tag}, kind)
     except msgspec.ValidationError as error:
-        path = str(error).partition(" - at `$.")[2].rstrip("`")
-        refuse(str(error).replace("`$.", "`"), path or _missing(str(error)))
+        misfit = Misfit.of(error)
+        refuse(f"{misfit.sentence}.", misfit.path or None)
     for field in personal_fields(kind):
         if (length := len(getattr(built, field) or "")) > TEXT_MAX:
             refuse(f"{field} has {length} characters; at most {TEXT_MAX} are kept.", field)
@@ -119,11 +120,6 @@ def _blank(value: Any, path: str = "") -> Iterator[str]:
         case list():
             for number, part in enumerate(value):
                 yield from _blank(part, f"{path}[{number}]")
-
-
-def _missing(message: str) -> str | None:
-    found = re.search(r"missing required field `(\w+)`", message)
-    return found.group(1) if found else None
 
 
 def identifier(given: Given, name: str) -> UUID:

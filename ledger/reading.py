@@ -9,6 +9,7 @@ from psycopg import Connection, sql
 
 from domain import catalogue  # noqa: F401  (fills the catalogue of events)
 from domain.event import ENVELOPE, Event, UnknownSchema, events, upcast
+from domain.misfit import Misfit
 from domain.rule import INVALID_INPUT
 
 ENVELOPE_SQL = {
@@ -69,7 +70,9 @@ def refuse_unreadable(event: Event, data: bytes) -> None:
     try:
         _decoder_of(kind).decode(b'{"type":"%s"%s' % (str(kind.__struct_config__.tag).encode(), rest))
     except msgspec.ValidationError as error:
-        INVALID_INPUT.refuse(problem=f"{kind.type_name} would not fit what the ledger can hold: {error}")
+        INVALID_INPUT.refuse(
+            problem=f"{kind.type_name} would not fit what the ledger can hold: {Misfit.of(error).sentence}."
+        )
 
 
 @cache

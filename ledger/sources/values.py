@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import inspect
 
+from domain.misfit import Misfit
+
 from .faults import Unfit
 from .mapping import NamedMapping, Value
 from .money import integer, minor, number
@@ -121,7 +123,7 @@ def fitting(value: Any, hint: Any, table: Table, key: str) -> Any:
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        table.wrong(key, f"{value!r} does not fit: {error}{_choices(hint)}.")
+        table.wrong(key, f"{value!r} does not fit: it {_choices(hint) or Misfit.of(error).problem}.")
 
 
 def essence(hint: Any) -> Any:
@@ -246,5 +248,5 @@ def _money(value: Value, hint: Any, table: Table, key: str) -> Extract:
 def _choices(hint: Any) -> str:
     kind = essence(hint)
     if isinstance(kind, inspect.EnumType):
-        return "; it takes " + ", ".join(str(member.value) for member in kind.cls)
+        return "must be one of " + ", ".join(str(member.value) for member in kind.cls)
     return ""
