@@ -39,7 +39,6 @@ def schema(
         out.print("The committed schema is the current one.")
     elif write:
         COMMITTED.write_text(sdl(), "utf-8")
-        out.print(f"Wrote {COMMITTED}.", markup=False)
     else:
         typer.echo(sdl(), nl=False)
 
