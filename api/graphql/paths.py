@@ -99,7 +99,8 @@ def choose(model: type[ReadModel], given: list[str], order: str | None) -> Path:
     backed = [path for path in paths(model) if set(path.filters) == set(given)]
     if not backed:
         known = "; ".join(map(_named, combinations(model)))
-        BAD_FILTER.refuse(problem=f"No index backs {_named(given)}; filter by one of: {known}.")
+        both = " together" if len(given) > 1 else ""
+        BAD_FILTER.refuse(problem=f"No index is there for {_named(given)}{both}; filter by one of: {known}.")
     for path in backed:
         if order in (None, path.order):
             return path

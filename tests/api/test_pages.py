@@ -216,7 +216,10 @@ def test_filters_are_closed_and_go_together_where_an_index_backs_them(api: Api) 
 
     (error,) = api.errors("query ($id: UUID) { touchpoints(customerId: $id, caseId: $id) { totalCount } }", given)
     assert error["extensions"]["code"] == "BAD_FILTER"
-    assert error["message"] == "No index backs customerId and caseId; filter by one of: customerId; caseId."
+    assert (
+        error["message"]
+        == "No index is there for customerId and caseId together; filter by one of: customerId; caseId."
+    )
     (error,) = api.errors(
         "query ($id: UUID) { sales(customerId: $id, kind: RETURN, orderBy: POSITION) { totalCount } }", given
     )
