@@ -22,7 +22,7 @@ from projections.case_register import CaseRegister
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.explaining import Change, State, changes, state
 from projections.engine.links import MERGING, Links
-from projections.engine.model import fold
+from projections.engine.model import ReadModel, fold
 
 from .opening import looked_at
 from .wiring import Desk
@@ -53,11 +53,11 @@ OF_MERGES = """
 
 
 class Step(NamedTuple):
-    """One entry and what it did to the case."""
+    """One entry and what it did to the case, or to the customer."""
 
     entry: Event
     before: State | None
-    """The case register's row before it, in plain values; ``None`` before the case was opened."""
+    """The row before it, in plain values; ``None`` before the case was opened."""
     after: State | None
     changes: Sequence[Change]
     voided_by: int | None = None
@@ -80,11 +80,16 @@ def replay(connection: Connection[Any], case_id: UUID, at_position: int | None =
         _refuse_unknown(connection, case_id, at_position)
     TOO_LONG.refuse_if(len(entries) > STEPS_MAX, most=STEPS_MAX)
     merges = _read(connection, sql.SQL(OF_MERGES), params | {"most": None})
+    return unfolded(CaseRegister, case_id, [*entries, *merges])
+
+
+def unfolded(model: type[ReadModel], key: UUID, entries: Sequence[Event], *, every: bool = False) -> list[Step]:
+    """What entries did to the row of a key, one after the other; merges that did not concern it only if ``every``."""
     voided = {entry.voids: entry.position for entry in entries if entry.voids is not None}
     amended = {entry.amends: entry.position for entry in entries if entry.amends is not None}
     return [
         step._replace(voided_by=voided.get(step.entry.position), amended_by=amended.get(step.entry.position))
-        for step in _steps(case_id, entries, merges)
+        for step in _steps(model, key, entries, every=every)
     ]
 
 
@@ -100,22 +105,22 @@ def _read(connection: Connection[Any], which: sql.SQL, params: dict[str, Any]) -
     return decoded_lines(row[0].encode()) if row and row[0] else []
 
 
-def _steps(case_id: UUID, entries: Sequence[Event], merges: Sequence[Event]) -> Iterator[Step]:
+def _steps(model: type[ReadModel], key: UUID, entries: Sequence[Event], *, every: bool) -> Iterator[Step]:
     row, before = None, None
     into: dict[UUID, UUID] = {}
     links, told = Links({}), list[Event]()
-    for entry in sorted([*entries, *merges], key=lambda entry: entry.position):
+    for entry in sorted(entries, key=lambda entry: entry.position):
         if isinstance(entry, MERGING):
             links, earlier = _linked(into, entry), links
-            if not any(links.root(of) != earlier.root(of) for each in told if (of := each.customer_id)):
+            if not every and not any(links.root(of) != earlier.root(of) for each in told if (of := each.customer_id)):
                 continue
         else:
             told.append(entry)
         if isinstance(entry, MERGING) or entry.voids is not None or entry.amends is not None:
             # Earlier entries count otherwise from here on, so the case is folded once more.
-            row = fold(CaseRegister, case_id, links.redirected(standing(told)))
+            row = fold(model, key, links.redirected(standing(told)))
         else:
-            row = fold(CaseRegister, case_id, links.redirected([entry]), row)
+            row = fold(model, key, links.redirected([entry]), row)
         after = state(row)
         done = [change for change in changes(before or {}, after or {}) if change.field not in PASSED_OVER]
         yield Step(entry, before, after, done)

@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger import embedded
 
+from . import sealing
+
 TOKEN_SECRET_MIN = 32
 """Why: RFC 7518 section 3.2 asks for a key as long as the hash, 32 bytes for HS256."""
 
@@ -57,6 +59,24 @@ class Settings(BaseSettings):
     """What the master key is called in the vault."""
     token_secret: SecretStr | None = None
     """The secret that signs tokens, at least 32 characters."""
+    origin: str | None = None
+    """What names the ledger in its checkpoints, such as ledger.example.com/cases."""
+    seal_key: SecretStr | None = None
+    """Base64 of the 32 bytes of the Ed25519 key that signs checkpoints; several, with commas between, all sign."""
+    seal_command: str | None = None
+    """A command that signs instead, by a key service: the text on stdin, the base64 of the signature on stdout."""
+    seal_vkey: str | None = None
+    """The public key of what the command signs with; for a process that does not sign, that of the ledger."""
+    seal_old_keys: str = ""
+    """Public keys that signed earlier checkpoints, with commas between; they keep verifying."""
+    publish_folder: Path | None = None
+    """A folder outside the database where each checkpoint is left as a file."""
+    publish_url: SecretStr | None = None
+    """An address each checkpoint is sent to: by PUT where it names {size}, else by POST."""
+    publish_command: str | None = None
+    """A command that is given each checkpoint on stdin, such as one that sends e-mail."""
+    witnesses: str = ""
+    """Witnesses that cosign checkpoints, with commas between: for each its address, a space and its public key."""
 
     @model_validator(mode="after")
     def _secrets_are_whole(self) -> Self:
@@ -66,6 +86,7 @@ class Settings(BaseSettings):
             )
         if self.master_key:
             self.master_key_bytes()
+        sealing.check(self)
         if self.mode is Mode.DEVELOPMENT and self.host not in LOOPBACK:
             raise ValueError("DAYBOOK_HOST reaches beyond this machine; set DAYBOOK_MODE=production with it")
         return self
@@ -97,8 +118,8 @@ def load(*, begin: bool = False) -> Settings:
     """Read the settings; raises :class:`SettingsError` with one sentence for a wrong one.
 
     Without ``DATABASE_URL`` the embedded database's own secrets are made when a ledger begins and kept, readable by the
-    owner alone, in ``secrets.env`` under the home; with it they must come from the environment. Only to ``begin`` a
-    ledger is a home made where there is none.
+    owner alone, in ``secrets.env`` and ``seal.env`` under the home; with it they must come from the environment. Only
+    to ``begin`` a ledger is a home made where there is none.
     """
     home = None if os.environ.get("DATABASE_URL") else Path(os.environ.get("DAYBOOK_HOME") or ".daybook")
     if home and not begin and not any((home / kept).exists() for kept in ("secrets.env", "postgres")):
@@ -134,22 +155,38 @@ def _wanted(field: FieldInfo) -> str:
     return f"a whole number from {bounds['ge']} to {bounds['le']}" if bounds else "text"
 
 
-def _own_secrets(home: Path) -> Path:
-    path = home / "secrets.env"
-    if not path.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        text = (
-            f"DAYBOOK_MASTER_KEY={base64.b64encode(secrets.token_bytes(32)).decode()}\n"
-            f"DAYBOOK_TOKEN_SECRET={secrets.token_urlsafe(48)}\n"
-        )
-        # Made under another name first: a second process never reads half of it.
-        fresh = home / f"secrets.env.{os.getpid()}"
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path
+def _own_secrets(home: Path) -> tuple[Path, ...]:
+    """The files of the home's own secrets; those that seal came later, so they are made where only they are missing."""
+    kept = {
+        "secrets.env": {
+            "DAYBOOK_MASTER_KEY": _key(),
+            "DAYBOOK_TOKEN_SECRET": secrets.token_urlsafe(48),
+        },
+        "seal.env": {
+            "DAYBOOK_ORIGIN": f"daybook.invalid/{secrets.token_hex(8)}",
+            "DAYBOOK_SEAL_KEY": _key(),
+        },
+    }
+    for name, values in kept.items():
+        if not (home / name).exists():
+            _make(home / name, "".join(f"{variable}={value}\n" for variable, value in values.items()))
+    return tuple(home / name for name in kept)
+
+
+def _key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _make(path: Path, text: str) -> None:
+    """Make a file that only its owner reads; where another process has made it meanwhile, that one stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Made under another name first: a second process never reads half of it.
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()

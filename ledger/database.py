@@ -23,6 +23,8 @@ class Duty(StrEnum):
     API = "daybook_api"
     IMPORTER = "daybook_importer"
     PROJECTOR = "daybook_projector"
+    SEALER = "daybook_sealer"
+    AUDITOR = "daybook_auditor"
 
 
 def dsn(url: str, duty: Duty | None) -> str:

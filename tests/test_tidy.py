@@ -25,6 +25,8 @@ TOP = {
 }  # fmt: skip
 LINES_MAX = 400
 """Why: what is longer is two files that have not been told apart yet."""
+ALONE = {"ledger/verifier.py": 960}
+"""Why: auditors copy the verifier out, so it must be one file whatever it checks."""
 FUNCTION_MAX = 70
 """Why: a function that does not fit on a screen does more than one thing."""
 
@@ -170,9 +172,10 @@ def test_nothing_stands_at_the_top_that_does_not_belong_there() -> None:
 def test_files_are_short() -> None:
     """Why: a file is read whole, or not at all."""
     long = {
-        str(source.path.relative_to(ROOT)): lines
+        name: lines
         for source in sources(*ROOMS, "migrations", "tests")
-        if (lines := len(source.path.read_text("utf-8").splitlines())) > LINES_MAX
+        if (lines := len(source.path.read_text("utf-8").splitlines()))
+        > ALONE.get(name := str(source.path.relative_to(ROOT)), LINES_MAX)
     }
 
     assert long == {}

@@ -8,7 +8,10 @@ import typer
 
 from domain.rule import Refused
 from ledger.database import DatabaseUnavailable
+from ledger.evidence import EvidenceError
+from ledger.merkle import TreeBroken
 from ledger.migrate import MigrationError
+from ledger.notes import SignerError
 from ledger.sources.faults import SourceError
 from ledger.vault import VaultError
 
@@ -19,15 +22,18 @@ from . import (
     explain,
     intake,
     projecting,
+    proving,
     rebuilding,
     replay,
     running,
     schema,
+    sealing,
     serving,
     simulation,
     status,
     tiers,
     tokens,
+    verifying,
 )
 from .report import fail
 
@@ -61,19 +67,33 @@ PARTS = (
     rebuilding,
     status,
     checking,
+    sealing,
+    verifying,
     tiers,
     database,
     intake,
     simulation,
     tokens,
     replay,
+    proving,
     explain,
     schema,
 )
 for part in PARTS:
     part.add_to(app)
 
-EXPECTED = (SettingsError, DatabaseUnavailable, MigrationError, VaultError, SourceError, Refused, OSError)
+EXPECTED = (
+    SettingsError,
+    DatabaseUnavailable,
+    MigrationError,
+    VaultError,
+    SourceError,
+    EvidenceError,
+    Refused,
+    TreeBroken,
+    SignerError,
+    OSError,
+)
 """Errors whose own message says what to do; anything else is a fault of ours and keeps its traceback."""
 
 

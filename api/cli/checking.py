@@ -1,4 +1,4 @@
-"""``daybook check`` and ``daybook retry``: are rows what their entries fold to, and do keys set aside fold by now."""
+"""``daybook spot-check`` and ``retry``: are rows what their entries fold to, and do keys set aside fold by now."""
 
 from typing import Annotated, Any, NamedTuple
 
@@ -33,11 +33,11 @@ class Difference(NamedTuple):
 
 def add_to(app: typer.Typer) -> None:
     """Add this file's commands."""
-    app.command("check")(check)
+    app.command("spot-check")(spot_check)
     app.command("retry")(retry)
 
 
-def check(
+def spot_check(
     name: Name = None,
     keys: Annotated[int, typer.Option(min=1, help="How many entries and rows of each to take at random.")] = KEYS,
     every: Annotated[bool, typer.Option("--all", help="Check every row and every key.")] = False,

@@ -47,13 +47,14 @@ def project(
         signal.signal(number, lambda *_: stopping.set())
     if attached:
         # Whatever becomes of the process that started this one, the system closes the pipe between them.
-        threading.Thread(target=_stop_with_stdin, args=(stopping,), daemon=True).start()
+        threading.Thread(target=stop_with_stdin, args=(stopping,), daemon=True).start()
     else:
         err.print("Posting to the read models; stop with Ctrl-C.")
     projector.run(url, stopping.is_set, lambda text: err.print(text, markup=False))
 
 
-def _stop_with_stdin(stopping: threading.Event) -> None:
+def stop_with_stdin(stopping: threading.Event) -> None:
+    """Ask to stop when standard input closes."""
     sys.stdin.read()
     stopping.set()
 

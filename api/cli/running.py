@@ -29,7 +29,7 @@ from .report import out, progress
 DEMO_CUSTOMERS, DEMO_MONTHS, DEMO_SEED = 400, 24, 1
 """Why: enough for every query to show something, made in a few seconds."""
 RESTARTS_MAX = 5
-"""Why: a projector that fails more often than this in a row has a fault that starting it again does not cure."""
+"""Why: a helper that fails more often than this in a row has a fault that starting it again does not cure."""
 TOKEN_HOURS = 24 * 7
 """Why: a week of trying things out with one token pasted."""
 EXAMPLES = """
@@ -41,7 +41,8 @@ EXAMPLES = """
            coalesce((SELECT case_id FROM busiest),
                     (SELECT case_id FROM books.case_register ORDER BY case_id LIMIT 1))"""
 """A customer and a case to show: a customer with a case and a tier where there is one."""
-PROJECTOR = [sys.executable, "-m", "api", "project", "--attached"]
+HELPERS = ("project", "seal")
+"""The commands that run beside the server."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,7 +70,7 @@ def run() -> None:
         catch_up(connection)
     if empty:
         _review(settings, url)
-    with projector():
+    with helpers():
         serve(settings, opened=lambda: _show(settings, url))
 
 
@@ -90,34 +91,37 @@ def _review(settings: Settings, url: str) -> None:
 
 
 @contextmanager
-def projector() -> Iterator[None]:
-    """Keep a projector process running while the block runs; it is started again when it ends by itself."""
+def helpers() -> Iterator[None]:
+    """Keep projector and sealer running while the block runs; one that ends by itself is started again."""
     stopping = False
     starting = threading.Lock()
     children: list[subprocess.Popen[bytes]] = []
 
-    def keep() -> None:
+    def keep(command: str) -> None:
         for _ in range(RESTARTS_MAX):
             with starting:
                 if stopping:
                     return
                 # In a session of its own, so that Ctrl-C reaches the server first and the child is stopped in order.
-                child = subprocess.Popen(PROJECTOR, start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603  (ours)
+                asked = [sys.executable, "-m", "api", command, "--attached"]
+                child = subprocess.Popen(asked, start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603  (ours)
                 children.append(child)
             child.wait()
 
-    keeper = threading.Thread(target=keep, name="projector keeper", daemon=True)
-    keeper.start()
+    keepers = [threading.Thread(target=keep, args=(name,), name=f"{name} keeper", daemon=True) for name in HELPERS]
+    for keeper in keepers:
+        keeper.start()
     try:
         yield
     finally:
         with starting:
             stopping = True
         for child in children:
-            # The projector stops when its standard input closes.
+            # It stops when its standard input closes.
             if child.stdin:
                 child.stdin.close()
-        keeper.join()
+        for keeper in keepers:
+            keeper.join()
 
 
 def _show(settings: Settings, url: str) -> None:

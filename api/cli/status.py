@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ledger import database
+from ledger import checkpoints, database
+from ledger.checkpoints import Standing
 from ledger.database import Duty
 from ledger.reading import head
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
@@ -45,12 +46,14 @@ def status(
         certificates = builds.certificates(connection)
         aside, alarmed = quarantine.listed(connection), alarms.listed(connection)
         projector = lease.standing(connection)
+        seals = checkpoints.standing(connection)
     lines = [_standing(model, standing.get(name), last, aside, alarmed) for name, model in sorted(models().items())]
     if json:
         as_json(
             {
                 "head": last,
                 "projector": projector._asdict(),
+                "seals": seals._asdict(),
                 "models": [
                     dict(zip(STANDING, line, strict=True)) | _made_of(standing.get(line[0]), certificates.get(line[0]))
                     for line in lines
@@ -62,6 +65,7 @@ def status(
     else:
         out.print(f"The ledger's head is at {last:,}.".replace(",", " "))
         out.print(lease.told(projector), markup=False)
+        _seals(seals, last)
         rows(STANDING, lines, json)
         _advise(lines, standing, aside)
         _warn(alarmed)
@@ -70,6 +74,18 @@ def status(
         fail(lease.told(projector))
     if lag_max is not None and late:
         fail(f"Not in step: {', '.join(late)}; is daybook project running?")
+
+
+def _seals(seals: Standing, head: int) -> None:
+    """Tell how far the ledger is sealed, and which places outside it fail."""
+    if seals.last is None:
+        out.print("Nothing is sealed yet. Run: daybook seal")
+    else:
+        size, since = seals.last["size"], seals.last["issued_at"][:19].replace("T", " ")
+        left = f"; {head - size} entries since" if head > size else ""
+        out.print(f"The last checkpoint is over {size} entries, issued {since} UTC{left}.", markup=False)
+    for place, error in sorted(seals.troubles.items()):
+        out.print(f"The {place} does not answer and is tried again: {error}", markup=False)
 
 
 STANDING = ("model", "version", "state", "position", "lag", "quarantined", "alarms")
@@ -116,4 +132,4 @@ def _warn(alarmed: Sequence[Alarm]) -> None:
             markup=False,
         )
     if alarmed:
-        out.print(f"{len(alarmed)} alarms in all. Look again with: daybook check; mend with: daybook rebuild NAME")
+        out.print(f"{len(alarmed)} alarms in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME")

@@ -16,7 +16,8 @@ from .types import shown
 INTRODUCTION = """
 Everything Daybook can be told. Settings come from the environment; a wrong one is an error at start that says what to
 do. Without `DATABASE_URL`, the master key and the token secret are made when a ledger begins, with `daybook run` or
-`daybook migrate`, and kept in `secrets.env` under `DAYBOOK_HOME`; with it they must be set.
+`daybook migrate`, and kept in `secrets.env` under `DAYBOOK_HOME`, origin and seal key in `seal.env` beside it; with it
+they must be set.
 """
 
 

@@ -118,6 +118,15 @@ def certificates(connection: Connection[Any]) -> dict[str, Certificate]:
     return {model: Certificate(*told) for model, *told in connection.execute(query)}
 
 
+def certificate(connection: Connection[Any], build: Build) -> Certificate:
+    """The certificate that a build was given when it was finished."""
+    row = connection.execute(
+        "SELECT certified_position, certified_rows, checksum FROM books.builds WHERE build_id = %s", (build.id,)
+    ).fetchone()
+    assert row is not None
+    return Certificate(*row)
+
+
 def serve(connection: Connection[Any], build: Build) -> None:
     """Put a build in service; readers see it or the one before it, never neither.
 

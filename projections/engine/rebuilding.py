@@ -11,7 +11,7 @@ from psycopg import Connection, errors
 from ledger.reading import head
 
 from . import builds, posting, table
-from .builds import Build
+from .builds import Build, Certificate
 from .comparing import Difference, compare
 from .cut import Cut
 from .filling import Anew, fill_by, span
@@ -112,6 +112,22 @@ def make_as_of(
                 builds.discard(writer, query, model.spec.name, earlier.id)
             builds.keep_as_of(writer, build)
         return build
+
+
+def certificates_again(
+    reader: Connection[Any],
+    writer: Connection[Any],
+    asked: Mapping[type[ReadModel], int],
+    advance: Advance = lambda _done, _total: None,
+) -> dict[type[ReadModel], Certificate]:
+    """The certificates that models get when they are folded anew up to the positions asked; nothing of it is kept."""
+    chosen, cuts = list(asked), [Cut(position) for position in asked.values()]
+    with _alone(writer, chosen):
+        made = list(_filled(reader, writer, chosen, cuts, advance, None))
+        found = {model: builds.certificate(writer, build) for model, build in zip(chosen, made, strict=True)}
+        for model in chosen:
+            builds.discard_unfinished(writer, model)
+    return found
 
 
 def roll_back(writer: Connection[Any], name: str) -> tuple[Build, bool] | None:

@@ -14,7 +14,7 @@ from .model import ReadModel, models
 LOOK_S = 2.0
 """Why: a few reads every other second are not felt, and tens of thousands of rows are looked at in a day."""
 LOOK_MS_MAX = 500
-"""Why: posting waits while a row is looked at; one that takes longer is left to ``daybook check``."""
+"""Why: posting waits while a row is looked at; one that takes longer is left to ``daybook spot-check``."""
 AGAIN_MAX = 10
 """Why: so many alarms are looked at again in a turn; where there are more, they take turns."""
 
@@ -48,5 +48,5 @@ class Watch:
             differs = ", ".join(alarms.differing(each))
             self._notice(
                 f"{model.spec.name} {each.key} is not what its entries up to {checked.position} fold to ({differs})."
-                f" Run: daybook check {model.spec.name}"
+                f" Run: daybook spot-check {model.spec.name}"
             )

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 COPIED = ("api", "docs", "domain", "ledger", "migrations", "projections", "tests", "pyproject.toml")
 ADDING = ("add-an-event.md", "add-a-read-model.md", "add-a-metric.md")
-EXECUTED = (*ADDING, "import-your-data.md", "how-it-works.md")
+EXECUTED = (*ADDING, "import-your-data.md", "how-it-works.md", "for-auditors.md")
 GUARDS = ("tests/domain/test_rules.py", "tests/projections/test_declarations.py", "tests/api/test_schema.py")
 """Tests that look at every declaration there is."""
 SHOWN = ("elsewhere", "canonical", "leaf")
@@ -169,6 +169,8 @@ def reader(copy: Path, url: str, empty_url: str) -> Iterator[Reader]:
         "DAYBOOK_PORT": str(free_port()),
         "DAYBOOK_MASTER_KEY": "YSBtYXN0ZXIga2V5IGZvciB0ZXN0cywgMzIgYnl0ZXM=",
         "DAYBOOK_TOKEN_SECRET": "a secret for tests, of 32 letters or more",
+        "DAYBOOK_ORIGIN": "ledger.example.com/cases",
+        "DAYBOOK_SEAL_KEY": "YSBzZWFsIGtleSBmb3IgdGVzdHMsIG9mIDMyIGJ5dGU=",
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(copy),
         "COLUMNS": "80",

@@ -85,13 +85,13 @@ def test_a_row_that_an_administrator_changed_raises_an_alarm_until_it_is_as_it_w
     writer.stdin.close()
     assert writer.wait(PATIENCE_S) == 0, house.log()
     until(lambda: house.posted() == house.position(), "posting of all")
-    assert daybook(house, "check", "--keys", "20").returncode == 0
+    assert daybook(house, "spot-check", "--keys", "20").returncode == 0
 
     head = house.position()
     with database.connect(house.url) as admin:
         was = admin.execute("SELECT actor_id FROM books.audit_trail WHERE position = 7").fetchall()
         change(admin, "mallory")
-        found = daybook(house, "check", "audit_trail", "--all", "--json")
+        found = daybook(house, "spot-check", "audit_trail", "--all", "--json")
         told = json.loads(daybook(house, "status", "--json").stdout)
         change(admin, was[0][0])
         until(lambda: alarms.listed(admin) == [], "the end of the alarm, by the projector's own looks")

@@ -12,6 +12,7 @@ from ledger.database import Duty
 from tests.conftest import acting
 
 API, IMPORTER, PROJECTOR = Duty.API, Duty.IMPORTER, Duty.PROJECTOR
+SEALER, AUDITOR = Duty.SEALER, Duty.AUDITOR
 ENTRY: LiteralString = (
     "INSERT INTO ledger.entries SELECT {position}, gen_random_uuid(), 1, type, schema, customer_id, case_id,"
     " occurred_at, {recorded_at}, actor_kind, actor_id, actor_role, command_id, causation_id, correlation_id,"
@@ -24,11 +25,21 @@ TABLES = (
     "ledger.imports",
     "vault.keys",
     "public.daybook_migrations",
+    "seals.tiles",
+    "seals.checkpoints",
+    "seals.cosignatures",
+    "seals.publications",
+    "seals.troubles",
+    "seals.verifications",
 )
+SEALS = {f"seals.{name}" for name in ("checkpoints", "cosignatures", "publications", "troubles")}
 READS = {
-    API: set(TABLES),
+    API: set(TABLES) - {"seals.verifications"},
     IMPORTER: {"ledger.entries", "ledger.head", "ledger.imports", "vault.keys", "public.daybook_migrations"},
-    PROJECTOR: {"ledger.entries", "ledger.head", "public.daybook_migrations"},
+    PROJECTOR: {"ledger.entries", "ledger.head", "public.daybook_migrations", *SEALS},
+    # Of entries it reads positions and leaves, so not the whole of a row.
+    SEALER: {"ledger.head", "public.daybook_migrations", "seals.tiles", *SEALS},
+    AUDITOR: set(TABLES) - {"ledger.imports", "vault.keys"},
 }
 WRITES = {
     API: {("vault.keys", "INSERT")},
@@ -39,8 +50,13 @@ WRITES = {
         ("ledger.imports", "UPDATE"),
     },
     PROJECTOR: set[tuple[str, str]](),
+    SEALER: {
+        (f"seals.{name}", "INSERT") for name in ("tiles", "checkpoints", "cosignatures", "publications", "troubles")
+    }
+    | {("seals.troubles", "UPDATE"), ("seals.troubles", "DELETE")},
+    AUDITOR: {("seals.verifications", "INSERT")},
 }
-EXECUTES = {API: {"append"}, IMPORTER: {"take_head"}, PROJECTOR: set[str]()}
+EXECUTES = {API: {"append"}, IMPORTER: {"take_head"}, PROJECTOR: set[str](), SEALER: set[str](), AUDITOR: set[str]()}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -183,7 +199,7 @@ def test_a_role_writes_what_it_needs_and_no_more(module_admin: Connection[Any], 
         "SELECT format('%%I.%%I', n.nspname, c.relname), p.privilege"
         " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,"
         " unnest(ARRAY['INSERT','UPDATE','DELETE','TRUNCATE','REFERENCES','TRIGGER','MAINTAIN']) AS p (privilege)"
-        " WHERE n.nspname IN ('ledger', 'vault', 'public') AND c.relkind IN ('r', 'p', 'v')"
+        " WHERE n.nspname IN ('ledger', 'vault', 'seals', 'public') AND c.relkind IN ('r', 'p', 'v')"
         " AND (has_table_privilege(%(role)s, c.oid, p.privilege)"
         "      OR p.privilege IN ('INSERT', 'UPDATE', 'REFERENCES')"
         "         AND has_any_column_privilege(%(role)s, c.oid, p.privilege))",
@@ -196,7 +212,7 @@ def test_a_role_writes_what_it_needs_and_no_more(module_admin: Connection[Any], 
 def test_a_role_calls_the_functions_it_needs_and_no_more(module_admin: Connection[Any], role: tuple[Duty, Any]) -> None:
     callable_ = module_admin.execute(
         "SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-        " WHERE n.nspname IN ('ledger', 'vault', 'public') AND p.prorettype <> 'trigger'::regtype"
+        " WHERE n.nspname IN ('ledger', 'vault', 'seals', 'public') AND p.prorettype <> 'trigger'::regtype"
         " AND has_function_privilege(%s, p.oid, 'EXECUTE')",
         (role[0].value,),
     ).fetchall()
@@ -205,7 +221,7 @@ def test_a_role_calls_the_functions_it_needs_and_no_more(module_admin: Connectio
 
 
 def test_a_role_makes_nothing_where_the_ledger_lives(role: tuple[Duty, Connection[Any]]) -> None:
-    for schema in ("ledger", "vault", "public"):
+    for schema in ("ledger", "vault", "seals", "public"):
         with pytest.raises(errors.InsufficientPrivilege):
             role[1].execute(sql.SQL("CREATE TABLE {}.mine ()").format(sql.Identifier(schema)))
 

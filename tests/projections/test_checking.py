@@ -127,7 +127,7 @@ def test_the_projector_finds_a_changed_row_and_a_missing_one_by_itself_and_posts
     ]
     assert len(running.notices) == 2
     assert [notice for notice in running.notices if notice.startswith("sales ")] == [
-        "sales 8 is not what its entries up to 8 fold to (amount_minor). Run: daybook check sales"
+        "sales 8 is not what its entries up to 8 fold to (amount_minor). Run: daybook spot-check sales"
     ]
 
 
@@ -212,10 +212,10 @@ def test_a_look_that_would_take_long_is_given_up(world: World, monkeypatch: pyte
 
 def test_check_compares_some_or_all_and_ends_with_1_on_a_difference(world: World) -> None:
     history(world)
-    some, one = daybook("check", "--keys", "5"), daybook("check", "sales", "--all", "--json")
+    some, one = daybook("spot-check", "--keys", "5"), daybook("spot-check", "sales", "--all", "--json")
     corrupt(world, "UPDATE books.sales SET amount_minor = 1 WHERE position = 8")
 
-    found, told = daybook("check", "sales", "--all"), daybook("check", "--all", "--json")
+    found, told = daybook("spot-check", "sales", "--all"), daybook("spot-check", "--all", "--json")
 
     assert (some.exit_code, one.exit_code) == (0, 0)
     assert some.stdout.endswith(" rows compared with what their entries fold to; 0 differ.\n")
@@ -238,7 +238,7 @@ def test_status_tells_of_the_alarms_and_what_each_build_is_made_of(world: World)
     said, told = daybook("status").stdout, json.loads(daybook("status", "--json").stdout)
 
     assert "sales 8 is not what its entries up to 8 fold to (amount_minor)\n" in said
-    assert "1 alarms in all. Look again with: daybook check; mend with: daybook rebuild NAME\n" in said
+    assert "1 alarms in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME\n" in said
     assert [(alarm["model"], alarm["key"], alarm["columns"]) for alarm in told["alarms"]] == [
         ("sales", "8", ["amount_minor"])
     ]
@@ -249,7 +249,7 @@ def test_status_tells_of_the_alarms_and_what_each_build_is_made_of(world: World)
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["check", "churn"], "There is no read model churn; there are: audit_trail, "),
+        (["spot-check", "churn"], "There is no read model churn; there are: audit_trail, "),
         (["retry", "churn"], "There is no read model churn; there are: audit_trail, "),
         (["retry", "--key", "x"], "No key x is set aside; see which are with: daybook status"),
     ],

@@ -161,7 +161,7 @@ def test_a_fold_that_was_changed_without_a_new_version_is_refused_at_start(
     assert (refused.value.code, str(refused.value)) == ("READ_MODEL_ALTERED", SENTENCE)
 
 
-@pytest.mark.parametrize("command", [["project"], ["project", "--once"], ["serve"], ["check"], ["retry"]])
+@pytest.mark.parametrize("command", [["project"], ["project", "--once"], ["serve"], ["spot-check"], ["retry"]])
 def test_no_command_starts_with_it(
     world: World, altered: type[ReadModel], command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,91 @@
+"""``daybook seal`` and ``seal-key``: issue signed checkpoints of the ledger, and print the key that verifies them."""
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from ledger import checkpoints, database, sealing
+from ledger.database import Duty
+from ledger.notes import Signing
+
+from ..sealing import places, signers, vkeys, witnesses
+from ..settings import Settings, SettingsError, load
+from ..wiring import ready_url
+from .projecting import stop_with_stdin
+from .report import JsonFlag, as_json, err, facts, fail, out
+
+EVERY_S = 60.0
+"""Why: an auditor waits a minute at most until an entry is sealed, and a year has half a million minutes."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command("seal")(seal)
+    app.command("seal-key")(seal_key)
+
+
+def seal(
+    every: Annotated[
+        float, typer.Option(min=0.05, help="Issue a checkpoint so many seconds after the last, if entries were added.")
+    ] = EVERY_S,
+    once: Annotated[bool, typer.Option("--once", help="Issue one now, hand it out, and stop.")] = False,
+    attached: Annotated[
+        bool, typer.Option("--attached", help="Say nothing but faults, and stop when standard input closes.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Issue signed checkpoints as entries come in, publish them, and have them witnessed, until stopped with Ctrl-C."""
+    settings = load()
+    keys = _signers(settings)
+    url = ready_url(settings)
+    if once:
+        _seal_once(settings, keys, url, json)
+        return
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    if attached:
+        threading.Thread(target=stop_with_stdin, args=(stopping,), daemon=True).start()
+    else:
+        err.print(f"Sealing as {keys[0].vkey}; stop with Ctrl-C.", markup=False)
+    sealing.run(
+        url,
+        every,
+        keys,
+        places(settings),
+        witnesses(settings),
+        stopping.is_set,
+        lambda text: err.print(text, markup=False),
+    )
+
+
+def _seal_once(settings: Settings, keys: list[Signing], url: str, json: bool) -> None:
+    with database.connect(url, Duty.SEALER) as connection:
+        issued = sealing.seal(connection, keys)
+        failed = sealing.hand_out(connection, places(settings), witnesses(settings))
+        last = checkpoints.latest(connection)
+    told = {"size": last.size if last else 0, "issued": issued is not None, "root": last.root.hex() if last else None}
+    facts(told | {"failed": failed} if json else told, json)
+    if failed:
+        fail(" ".join(failed))
+
+
+def seal_key(json: JsonFlag = False) -> None:
+    """Print the public keys that verify this ledger's checkpoints, the current one first; hand them to auditors."""
+    found = vkeys(load())
+    if not found:
+        raise SettingsError("Set DAYBOOK_ORIGIN and DAYBOOK_SEAL_KEY; make a key with: openssl rand -base64 32")
+    if json:
+        as_json({"vkey": found[0], "vkeys": found})
+        return
+    for vkey in found:
+        out.print(vkey, markup=False)
+
+
+def _signers(settings: Settings) -> list[Signing]:
+    found = signers(settings)
+    if not found:
+        raise SettingsError("Set DAYBOOK_ORIGIN and DAYBOOK_SEAL_KEY; make a key with: openssl rand -base64 32")
+    return found

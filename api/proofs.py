@@ -1,0 +1,58 @@
+"""Proofs: that an entry stands in a signed tree, and that one signed tree continues another."""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from typing import Any
+
+from psycopg import Connection, sql
+
+from domain.rule import NOT_FOUND
+from ledger import checkpoints, merkle, verifier
+from ledger.checkpoints import Checkpoint
+from ledger.evidence import EvidenceError, stored
+from ledger.reading import head
+
+
+def checkpoint(connection: Connection[Any], size: int | None) -> Checkpoint:
+    """The checkpoint of that size, or the latest; raises :class:`~ledger.evidence.EvidenceError` without one."""
+    if size is None:
+        found = checkpoints.latest(connection)
+        if found is None:
+            raise EvidenceError("Nothing is sealed yet; run: daybook seal --once")
+        return found
+    found = next(checkpoints.issued(connection, size - 1, size), None)
+    if found is None:
+        raise EvidenceError(f"No checkpoint of {size} entries was issued; the last one is of {_last(connection)}.")
+    return found
+
+
+def proof(connection: Connection[Any], position: int, sealed: Checkpoint) -> str:
+    """The ``.tlog-proof`` of an entry, which holds its canonical bytes, so that it suffices by itself.
+
+    Raises :class:`~ledger.evidence.EvidenceError` for an entry that the checkpoint does not have.
+    """
+    NOT_FOUND.refuse_if(position > head(connection), kind="entry", id=position)
+    if position > sealed.size:
+        raise EvidenceError(
+            f"Entry {position} is newer than the checkpoint of {sealed.size} entries; run: daybook seal --once"
+        )
+    [canonical] = stored(connection, sql.SQL("position = %(at)s"), {"at": position}, 1)
+    path = in_base64(merkle.inclusion(connection, position, sealed.size))
+    lines = [verifier.PROOF_HEAD, f"extra {b64encode(canonical).decode()}", f"index {position - 1}", *path, ""]
+    return "\n".join(lines) + "\n" + sealed.note
+
+
+def growth(connection: Connection[Any], old: Checkpoint, new: Checkpoint) -> dict[str, Any]:
+    """The proof that the newer of two checkpoints continues the older."""
+    path = in_base64(merkle.consistency(connection, old.size, new.size))
+    return {"format": verifier.CONSISTENCY, "old": old.note, "proof": path, "new": new.note}
+
+
+def in_base64(hashes: Iterable[bytes]) -> list[str]:
+    """Hashes as proofs write them."""
+    return [b64encode(each).decode() for each in hashes]
+
+
+def _last(connection: Connection[Any]) -> int:
+    found = checkpoints.latest(connection)
+    return found.size if found else 0
