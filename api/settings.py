@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger import embedded
+from ledger.master_key import key_bytes, through
 
 from . import sealing
 
@@ -57,6 +58,14 @@ class Settings(BaseSettings):
     """Base64 of the 32 bytes that wrap the subjects' keys."""
     master_key_id: str = "master-1"
     """What the master key is called in the vault."""
+    old_master_key: SecretStr | None = None
+    """The master key before this one, while keys are still wrapped with it."""
+    key_unwrap: str | None = None
+    """A command that unwraps the master keys by a key service: the key as it is set on stdin, its base64 on stdout."""
+    key_wrap: str | None = None
+    """A command that wraps a new master key by a key service: its base64 on stdin, what is to be set on stdout."""
+    destroyed_keys: Path | None = None
+    """The list of destroyed keys, apart from the database; ``destroyed-keys`` in the home where none is named."""
     token_secret: SecretStr | None = None
     """The secret that signs tokens, at least 32 characters."""
     origin: str | None = None
@@ -84,23 +93,29 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"DAYBOOK_TOKEN_SECRET needs at least {TOKEN_SECRET_MIN} characters; make one with: {MAKE_TOKEN_SECRET}"
             )
-        if self.master_key:
+        if self.master_key and not self.key_unwrap:
             self.master_key_bytes()
+            self.old_master_key_bytes()
         sealing.check(self)
         if self.mode is Mode.DEVELOPMENT and self.host not in LOOPBACK:
             raise ValueError("DAYBOOK_HOST reaches beyond this machine; set DAYBOOK_MODE=production with it")
         return self
 
     def master_key_bytes(self) -> bytes:
-        """The master key, decoded; raises ``ValueError`` when it is missing or not 32 bytes."""
+        """The master key in clear; raises ``ValueError`` when it is missing or not 32 bytes."""
         if self.master_key is None:
             raise SettingsError(f"Set DAYBOOK_MASTER_KEY; make one with: {MAKE_MASTER_KEY}")
-        try:
-            key = base64.b64decode(self.master_key.get_secret_value(), validate=True)
-        except ValueError:
-            key = b""
-        if len(key) != 32:
-            raise ValueError(f"DAYBOOK_MASTER_KEY must be 32 bytes in base64; make one with: {MAKE_MASTER_KEY}")
+        return self._key_bytes(self.master_key, "DAYBOOK_MASTER_KEY")
+
+    def old_master_key_bytes(self) -> bytes | None:
+        """The master key before it in clear, where there is one; raises ``ValueError`` when it is not 32 bytes."""
+        return self._key_bytes(self.old_master_key, "DAYBOOK_OLD_MASTER_KEY") if self.old_master_key else None
+
+    def _key_bytes(self, given: SecretStr, name: str) -> bytes:
+        text = given.get_secret_value()
+        key = key_bytes(through(self.key_unwrap, text) if self.key_unwrap else text)
+        if key is None:
+            raise ValueError(f"{name} must be 32 bytes in base64; make one with: {MAKE_MASTER_KEY}")
         return key
 
     def token_secret_text(self) -> str:

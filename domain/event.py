@@ -201,6 +201,12 @@ def marked(hint: Any, mark: str) -> bool:
     return any(isinstance(extra, msgspec.Meta) and mark in (extra.extra or ()) for extra in _annotations(hint))
 
 
+def mark(hint: Any, name: str) -> Any:
+    """What an annotated type carries under the name of a mark, anywhere in it; ``None`` where it carries none."""
+    extras = (extra.extra or {} for extra in _annotations(hint) if isinstance(extra, msgspec.Meta))
+    return next((extra[name] for extra in extras if name in extra), None)
+
+
 def _annotations(hint: Any) -> Iterator[Any]:
     if get_origin(hint) is Annotated:
         yield from get_args(hint)[1:]

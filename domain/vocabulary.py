@@ -34,6 +34,13 @@ Personal = Annotated[
     ),
 ]
 """At most ``TEXT_MAX`` characters in clear, checked where it comes in: sealed it is longer, and is read back so."""
+
+
+def of(field: str) -> Meta:
+    """Marks a personal field as that of another person: the one whose id stands in ``field`` of the same event."""
+    return Meta(extra={"of": field})
+
+
 Instant = Annotated[datetime, Meta(tz=True, description="An instant, with its time zone.")]
 WEIGHED = {"weighed": True}
 """Marks, as the ``extra`` of a type, what rules weighed or totals were made of, so that it is never amended."""
@@ -122,6 +129,34 @@ class ContactKind(StrEnum):
     """An account of a messaging service."""
     SOCIAL = "social"
     """An account of a social network."""
+
+
+class LegalBasis(StrEnum):
+    """On what ground personal data is processed, in the terms of GDPR article 6."""
+
+    CONSENT = "consent"
+    """The person agreed."""
+    CONTRACT = "contract"
+    """A contract with the person needs it."""
+    LEGAL_OBLIGATION = "legal_obligation"
+    """The law obliges us to."""
+    VITAL_INTERESTS = "vital_interests"
+    """Somebody's life depends on it."""
+    PUBLIC_TASK = "public_task"
+    """A task in the public interest needs it."""
+    LEGITIMATE_INTERESTS = "legitimate_interests"
+    """Our interests, or another's, outweigh the person's."""
+
+
+class RelationshipPart(StrEnum):
+    """What part a person has in the business of a customer."""
+
+    PAYER = "payer"
+    """Pays for what is bought."""
+    DECISION_MAKER = "decision_maker"
+    """Decides what is bought."""
+    BENEFICIARY = "beneficiary"
+    """Has the use of what is bought."""
 
 
 class InvalidReason(StrEnum):

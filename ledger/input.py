@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from domain.command import Command, Context, command_named
 from domain.event import Event, input_fields
 from domain.misfit import Misfit
+from domain.person import Person
 from domain.policy import POLICY_STREAMS
 from domain.rule import INVALID_INPUT, Refused
 from domain.vocabulary import NAME_MAX, REFERENCE_MAX, TEXT_MAX
@@ -25,6 +26,9 @@ POSITION_MAX = 2**63 - 1
 NUL_SEEMS = rb"\u0000"
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL character in JSON, and not the six letters that look like one."""
+
+HANDED = {*POLICY_STREAMS, Person}
+"""What a command is handed without being asked for it."""
 
 Given = Mapping[str, Any]
 """A command's input: snake_case names to plain values."""
@@ -79,7 +83,7 @@ def _fields(name: str) -> frozenset[str]:
             fields.add("position")
         elif issubclass(kind, Event) and kind.aggregate is command.aggregate:
             fields.update(input_fields(kind))
-        elif kind not in POLICY_STREAMS:
+        elif kind not in HANDED:
             fields.add(f"{parameter}_id")
     return frozenset(fields)
 

@@ -19,12 +19,14 @@ from strawberry.types.field import StrawberryField
 from domain import catalogue  # noqa: F401  (imports every module of the domain)
 from domain.command import Command, commands
 from domain.command import Context as Circumstances
+from domain.customer import Customer
 from domain.rule import Refused, Rule
 
 from . import access
 from .books import books
 from .inputs import CIRCUMSTANCES, command_input, pointed, told
 from .names import camel, pascal, uncapital
+from .persons import receipt_field
 from .plan import KEY
 from .reading import STALE
 from .request import Context, Ready
@@ -153,6 +155,8 @@ def _payload(command: Command) -> Any:
     made = object_type(f"{pascal(command.name)}Payload", f"What came of the command. {command.doc}", fields)
     definition = made.__strawberry_definition__
     definition.fields.extend(_object(name, shown) for name, shown in _shown(command).items())
+    if Customer.Erased in command.parameters.values():
+        definition.fields.append(receipt_field())
     return made
 
 

@@ -15,6 +15,7 @@ from . import errors
 from .commands import mutations
 from .explanations import explain_queries
 from .measures import metric_queries
+from .persons import person_queries
 from .queries import book_queries
 from .replays import replay_queries
 from .rows import relate
@@ -27,7 +28,14 @@ ASKED = "What can be asked. Every query takes atLeast, to read what was just wri
 @cache
 def schema() -> strawberry.Schema:
     """The one schema of this process."""
-    queries = [*book_queries(), *metric_queries(), *replay_queries(), *explain_queries(), *standing_queries()]
+    queries = [
+        *book_queries(),
+        *metric_queries(),
+        *replay_queries(),
+        *explain_queries(),
+        *standing_queries(),
+        *person_queries(),
+    ]
     relate()
     return strawberry.Schema(
         query=_root("Query", f"{ASKED} {_codes()}", queries),
