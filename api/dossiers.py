@@ -13,15 +13,15 @@ from uuid import UUID
 import msgspec
 from psycopg import Connection, sql
 
+from domain.command import Actor
 from domain.event import Event, events
 from domain.rule import NOT_FOUND, Rule
 from domain.text import first_sentence
-from domain.vocabulary import Role
-from ledger import canonical, merkle, verifier
+from domain.vocabulary import LookPurpose, Role
+from ledger import merkle, verifier
 from ledger.checkpoints import Checkpoint
-from ledger.evidence import EvidenceError, stored
-from ledger.reading import decoded
-from ledger.vault import Vault, personal_fields
+from ledger.evidence import EvidenceError, event, stored
+from ledger.vault import personal_fields
 from ledger.verifier import Entry, ProvenDossier, Unproven
 from projections.case_register import CaseRegister
 from projections.customer_profile import CustomerProfile
@@ -29,16 +29,18 @@ from projections.engine.links import Links
 from projections.engine.model import ReadModel, fingerprint
 
 from .graphql.access import PERSONAL, refuse_unless
-from .opening import opened_entries
+from .opening import looked_at, note_taken, opened_entries
 from .proofs import in_base64
 from .replay import OF_CASE, OF_MERGES, unfolded
+from .wiring import Desk
 
 ENTRIES_MAX = 5_000
 """Why: nobody reads a longer one, which prints to more than a thousand pages."""
 TOO_LONG = Rule("DOSSIER_TOO_LONG", "There are more than {most} entries; a dossier of an older checkpoint has fewer.")
 MODELS: Mapping[str, type[ReadModel]] = {"case": CaseRegister, "customer": CustomerProfile}
 """Whose rows tell what an entry changed."""
-OF_CUSTOMER = "customer_id = ANY(%(members)s)"
+OF_CUSTOMER = "customer_id = ANY(%(members)s) AND type <> 'Look.Recorded'"
+"""Who looked is told by the audit trail: to make a dossier is to look, and it would never hold its own look."""
 
 
 class About(NamedTuple):
@@ -50,27 +52,28 @@ class About(NamedTuple):
 
 
 def dossier(
-    connection: Connection[Any],
-    vault: Vault,
+    desk: Desk,
     about: About,
     checkpoint: Checkpoint,
+    actor: Actor,
     *,
     role: Role | None = None,
     partly: bool = False,
 ) -> dict[str, Any]:
     """The dossier of a case or a customer as a checkpoint has it, personal fields opened for a role that may see them.
 
-    Without a role they stay sealed. Refuses ``NOT_FOUND``, ``FORBIDDEN`` and ``DOSSIER_TOO_LONG``; raises
-    :class:`~ledger.evidence.EvidenceError` where there are entries that the checkpoint does not have, unless
-    ``partly``, and where it has none.
+    Without a role they stay sealed; that the actor took it is noted either way. Refuses ``NOT_FOUND``, ``FORBIDDEN``
+    and ``DOSSIER_TOO_LONG``; raises :class:`~ledger.evidence.EvidenceError` where there are entries that the
+    checkpoint does not have, unless ``partly``, and where it has none.
     """
     if role is not None:
         refuse_unless(role, PERSONAL, "prove --open-for")
-    entries = [Entry.parse(each) for each in _entered(connection, about, checkpoint.size, partly)]
-    paths = merkle.inclusions(connection, [entry.position for entry in entries], checkpoint.size)
+    with desk.pool.connection() as connection:
+        entries = [Entry.parse(each) for each in _entered(connection, about, checkpoint.size, partly)]
+        paths = merkle.inclusions(connection, [entry.position for entry in entries], checkpoint.size)
     facts = verifier.told(entries)
-    told = [as_event(entry) for entry in entries]
-    opened = _opened(vault, told, facts, role)
+    told = [event(entry) for entry in entries]
+    opened = _opened(desk, about, told, facts, actor, role)
     return {
         "format": verifier.DOSSIER,
         "about": {about.kind: str(about.id)},
@@ -118,16 +121,27 @@ def _refuse_unsealed(
 
 
 def _opened(
-    vault: Vault, entries: Sequence[Event], facts: Sequence[Mapping[str, Any]], role: Role | None
+    desk: Desk,
+    about: About,
+    entries: Sequence[Event],
+    facts: Sequence[Mapping[str, Any]],
+    actor: Actor,
+    role: Role | None,
 ) -> list[dict[str, str | None]]:
     """The clear text of sealed fields, null for a person who was erased; without a role only these."""
+    taken = f"dossier of {about.kind} {about.id}"
+    if role is None:
+        clear = opened_entries(desk.vault, entries)
+        note_taken(desk, entries, actor, taken)
+    else:
+        clear = looked_at(desk, entries, actor, LookPurpose.PROOF, taken)
     return [
         {
             field: text
-            for field in sorted(verifier.sealed_fields(fact["says"]) & set(personal_fields(type(clear))))
-            if (text := getattr(clear, field)) is None or role is not None
+            for field in sorted(verifier.sealed_fields(fact["says"]) & set(personal_fields(type(entry))))
+            if (text := getattr(entry, field)) is None or role is not None
         }
-        for fact, clear in zip(facts, opened_entries(vault, entries), strict=True)
+        for fact, entry in zip(facts, clear, strict=True)
     ]
 
 
@@ -151,7 +165,7 @@ def refuse_misreckoned(proven: ProvenDossier) -> bool:
     kind, whose = proven.about
     if (proven.made_by.get("program"), proven.made_by.get("reckoning")) != (program(), reckoning(kind)):
         return False
-    again = reckoned(About(kind, UUID(whose)), [as_event(entry) for entry in proven.entries])
+    again = reckoned(About(kind, UUID(whose)), [event(entry) for entry in proven.entries])
     for step, words in zip(proven.account, again, strict=True):
         for part, right in words.items():
             if step[part] != right:
@@ -159,14 +173,6 @@ def refuse_misreckoned(proven: ProvenDossier) -> bool:
                     f"{part!r} in step {step['position']} of the account is not what follows from the entries."
                 )
     return True
-
-
-def as_event(entry: Entry) -> Event:
-    """The event that an entry's canonical bytes tell of, personal fields sealed."""
-    body = {name: value for name, value in entry.body.items() if value is not None}
-    kind, data = f"{body.pop('type')}/{body.pop('schema')}", body.pop("data")
-    envelope = {"type": kind, "position": entry.position, "recorded_at": entry.recorded_at}
-    return decoded(canonical.encode(envelope | body | data))
 
 
 def program() -> str:

@@ -21,6 +21,12 @@ def looked_at(desk: Desk, entries: Sequence[Event], actor: Actor, purpose: LookP
     return opened
 
 
+def note_taken(desk: Desk, entries: Sequence[Event], actor: Actor, taken: str) -> None:
+    """Take note that an actor took evidence of entries away, in which nothing was opened."""
+    whose = {subject_of(entry) for entry in entries if entry.customer_id or personal_fields(type(entry))}
+    desk.looks.note(actor, LookPurpose.PROOF, [], subjects=whose, taken=taken)
+
+
 def opened_entries(vault: Vault, entries: Sequence[Event]) -> list[Event]:
     """The entries with their personal fields in clear, null where the person was erased."""
     sealed = _sealed(entries)

@@ -13,6 +13,7 @@ from .aggregate import Aggregate
 from .command import Context, command
 from .customer import Customer
 from .event import DECIDED, Event, input_fields, marked
+from .misfit import Misfit
 from .policy import Policy
 from .purchase import Purchase
 from .remedy import Remedy
@@ -104,7 +105,7 @@ class Entry(Aggregate):
         try:
             amended = target.amended(fact.changes)
         except msgspec.ValidationError as error:
-            AMENDED_UNFIT.refuse(problem=error)
+            AMENDED_UNFIT.refuse(problem=Misfit.of(error).sentence)
         NOTHING_AMENDED.refuse_if(amended == target)
         # As the ledger holds them, whichever way they were written.
         changes = {field: msgspec.to_builtins(getattr(amended, field)) for field in fact.changes}

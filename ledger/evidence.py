@@ -5,6 +5,11 @@ from typing import Any
 
 from psycopg import Connection, sql
 
+from domain.event import Event
+
+from . import canonical
+from .reading import decoded
+from .verifier import Entry
 from .verifying import rows
 from .verifying.rows import Row
 
@@ -25,3 +30,14 @@ def _unaltered(row: Row) -> bytes:
     if row.canonical is None or row.leaf != row.stored:
         raise EvidenceError(f"The entry {row.position} was altered in the database; find out more with: daybook verify")
     return row.canonical
+
+
+def event(entry: Entry) -> Event:
+    """The event that an entry's canonical bytes tell of, personal fields sealed.
+
+    Raises :class:`~domain.event.UnknownSchema` for an entry of a newer Daybook.
+    """
+    body = {name: value for name, value in entry.body.items() if value is not None}
+    kind, data = f"{body.pop('type')}/{body.pop('schema')}", body.pop("data")
+    envelope = {"type": kind, "position": entry.position, "recorded_at": entry.recorded_at}
+    return decoded(canonical.encode(envelope | body | data))

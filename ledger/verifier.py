@@ -715,13 +715,12 @@ def _step(step: Mapping[str, Any], leaf: bytes) -> str:
     under = "".join(f", under {_words(field)} {_shown(says[field])}" for field in RULES if field in says)
     # What an entry changed to just what it says need not be told twice.
     changes = [each for each in step["changes"] if _differ(says.get(each["field"]), each["after"])]
-    told = [f"{_words(each['field'])}: {_shown(each['before'])} → {_shown(each['after'])}" for each in changes]
     return f"""<section class="step{" void" if step["voided_by"] else ""}">
 <header><h3>{_title(step["type"])}</h3><span class=number>entry {step["position"]}</span></header>
 {"".join(f"<p class=mark>This was {mark} {by}.</p>" for mark, by in marks if by)}
 <p>On {_shown(step["occurred_at"])}, by {by}{under}; recorded on {_shown(step["recorded_at"])}.</p>
 {_list({_words(field): _field(step, field) for field in says if field not in RULES})}
-<div class=reckoned>{_shown(step["explained"])}{_items(told)}</div>
+<div class=reckoned>{_shown(step["explained"])}{_items(map(_change, changes))}</div>
 <p class="hash faint">leaf {leaf.hex()}</p>
 </section>
 """
@@ -729,6 +728,14 @@ def _step(step: Mapping[str, Any], leaf: bytes) -> str:
 
 def _list(facts: Mapping[str, str]) -> str:
     return f"<dl>{''.join(f'<dt>{name}<dd>{value}' for name, value in facts.items())}</dl>" if facts else ""
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    before, after = change["before"], change["after"]
+    if isinstance(before, list) and isinstance(after, list):
+        # Of two lists only what is in one of them.
+        before, after = [each for each in before if each not in after], [each for each in after if each not in before]
+    return f"{_words(change['field'])}: {_shown(before)} → {_shown(after)}"
 
 
 def _items(told: Iterable[str]) -> str:

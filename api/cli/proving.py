@@ -12,9 +12,11 @@ from ledger import verifier
 from ledger.verifier import Checked, ProvenDossier, Unproven
 
 from ..dossiers import About, as_text, dossier, refuse_misreckoned
+from ..opening import note_taken
 from ..proofs import checkpoint, growth, proof
 from ..settings import load
 from ..wiring import Desk, open_desk
+from .operator import operator
 from .report import JsonFlag, as_json, fail, out
 
 
@@ -71,7 +73,7 @@ def prove(
 def _dossier(desk: Desk, about: About, size: int | None, role: Role | None) -> dict[str, str]:
     with desk.pool.connection() as connection:
         sealed = checkpoint(connection, size)
-        made = as_text(dossier(connection, desk.vault, about, sealed, role=role, partly=size is not None))
+    made = as_text(dossier(desk, about, sealed, operator(), role=role, partly=size is not None))
     name = f"{about.kind}-{about.id}.dossier"
     return {f"{name}.json": made, f"{name}.html": verifier.page(made)}
 
@@ -84,7 +86,9 @@ def _growth(desk: Desk, old: int, new: int) -> dict[str, str]:
 
 def _proof(desk: Desk, position: int, size: int | None) -> dict[str, str]:
     with desk.pool.connection() as connection:
-        return {f"entry-{position}.tlog-proof": proof(connection, position, checkpoint(connection, size))}
+        made = proof(connection, position, checkpoint(connection, size))
+    note_taken(desk, [desk.ledger.entry(position)], operator(), f"proof of entry {position}")
+    return {f"entry-{position}.tlog-proof": made}
 
 
 def check(

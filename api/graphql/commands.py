@@ -3,6 +3,7 @@
 A rule that refuses is no error of GraphQL's: it comes back in ``userErrors`` with its code, and nothing was recorded.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -125,8 +126,21 @@ async def _done(context: Context, command: Command, given: dict[str, Any]) -> Ou
     try:
         return await anyio.to_thread.run_sync(execute, limiter=context.services.commands)
     except Refused as refused:
-        message = str(refused).partition(" - at `")[0]
-        return Outcome(user_errors=[UserError(refused.code, pointed(refused.field), message)])
+        return Outcome(user_errors=[UserError(refused.code, pointed(refused.field), _message(refused))])
+
+
+def _message(refused: Refused) -> str:
+    """What a refusal says, with fields and commands called as they are here."""
+    message = str(refused)
+    if refused.field:
+        message = message.replace(refused.field, pointed(refused.field) or "")
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: _commands().get(found[0], found[0]), message)
+
+
+@cache
+def _commands() -> Mapping[str, str]:
+    """What the commands are called here, by their names in the domain."""
+    return {command.name: camel(command.name) for command in commands()}
 
 
 def _payload(command: Command) -> Any:

@@ -90,7 +90,7 @@ class Spec(NamedTuple):
     by: str
     """The event field the key is read from."""
     version: int
-    """Raised whenever a fold or a column changes, so that the model is built anew."""
+    """Raised whenever a fold, a column or an index changes, so that the model is built anew."""
     indexes: tuple[tuple[str, ...], ...]
     """Further indexes, each a tuple of columns."""
     begins: tuple[type[Event], ...]

@@ -12,6 +12,7 @@ import pytest
 
 from api import dossiers, proofs
 from api.cli import main
+from api.cli.operator import operator
 from api.replay import replay
 from domain.vocabulary import Role
 from ledger import checkpoints, database, sealing, verifier
@@ -291,6 +292,31 @@ def test_two_checkpoints_are_proven_to_be_of_one_ledger(api: Api, told: Told, da
     assert said[0]["says"][0].startswith(f"The {old} entries of the older checkpoint, unaltered, stood in {ORIGIN}")
 
 
+def test_who_took_evidence_away_is_entered_and_does_not_make_the_next_dossier_wait(api: Api, daybook: Daybook) -> None:
+    customer = api.done("registerCustomer", name=NAME)
+    size = seal(api)
+
+    dossier_of(daybook, "--customer", customer)
+    dossier_of(daybook, "--customer", customer, "--open-for", "auditor")
+    written(daybook("prove", size, "--json"))
+    again = dossier_of(daybook, "--customer", customer)
+
+    with psycopg.connect(api.url) as connection:
+        looks = connection.execute(
+            "SELECT data ->> 'purpose', data ->> 'taken', data -> 'fields', actor_id FROM ledger.entries"
+            " WHERE type = 'Look.Recorded' AND customer_id = %s ORDER BY position",
+            (customer,),
+        ).fetchall()
+    taken, who = f"dossier of customer {customer}", operator().id
+    assert looks == [
+        ("proof", taken, [], who),
+        ("proof", taken, ["name"], who),
+        ("proof", f"proof of entry {size}", [], who),
+        ("proof", taken, [], who),
+    ]
+    assert [step["type"] for step in again["account"]] == ["Customer.Registered"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -358,10 +384,10 @@ def test_all_cases_and_customers_of_a_simulated_world_are_proven(
             "SELECT DISTINCT 'case', case_id FROM ledger.entries WHERE case_id IS NOT NULL"
             " UNION SELECT DISTINCT 'customer', customer_id FROM ledger.entries WHERE customer_id IS NOT NULL"
         ).fetchall()
-        made = [
-            dossiers.dossier(connection, api.desk.vault, dossiers.About(*subject), sealed, role=Role.AUDITOR)
-            for subject in subjects
-        ]
+    made = [
+        dossiers.dossier(api.desk, dossiers.About(*subject), sealed, operator(), role=Role.AUDITOR)
+        for subject in subjects
+    ]
 
     assert len({about for each in made for about in each["about"]}) == 2
     for each in made:

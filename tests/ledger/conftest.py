@@ -13,8 +13,10 @@ from ledger.application import Ledger
 from ledger.database import Duty
 from ledger.vault import Vault
 from ledger.writer import Writer
-from tests.conftest import MASTER_KEY
+from tests.conftest import MASTER_KEY, acting
 from tests.ledger.importer import Importer
+from tests.ledger.sealed_world import fill, seal, unguard
+from tests.ledger.tampering import COMMANDS, UNSEALED, World
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,34 @@ def importer(url: str, tmp_path: Path) -> Iterator[Importer]:
     """Imports files and tells what came of them."""
     with database.pool(url, Duty.IMPORTER, size=2) as pool, database.connect(url, Duty.IMPORTER) as connection:
         yield Importer(connection, Vault(pool, MASTER_KEY, "test-1"), tmp_path)
+
+
+@pytest.fixture
+def sealer(url: str) -> Iterator[Connection[Any]]:
+    """A connection under the sealer's duty."""
+    with database.connect(url, Duty.SEALER) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def world(module_url: str, module_ledger: Ledger) -> Iterator[World]:
+    """Some hundred entries, sealed five times, the last thirty of them not yet; nothing guards it any more."""
+    for _ in range(COMMANDS):
+        module_ledger.execute("register_customer", {"name": "Ada"}, acting())
+        if _ == COMMANDS // 2:
+            assert seal(module_url)
+    assert seal(module_url)
+    for seed in range(1, 4):
+        fill(module_url, 12, seed)
+        assert seal(module_url)
+    for _ in range(UNSEALED):
+        module_ledger.execute("register_customer", {"name": "Bob"}, acting())
+    with database.connect(module_url) as admin:
+        (sizes, tiles) = admin.execute(
+            "SELECT (SELECT array_agg(size ORDER BY size) FROM seals.checkpoints), (SELECT count(*) FROM seals.tiles)"
+        ).fetchall()[0]
+        (head,) = admin.execute("SELECT position FROM ledger.head").fetchall()[0]
+        assert (len(sizes), tiles, head - sizes[-1]) == (5, sizes[-1] // 256, UNSEALED)
+        assert tiles >= 2
+        unguard(admin)
+        yield World(admin, head, sizes[-1])

@@ -15,10 +15,14 @@ from ledger.vault import Vault
 from ledger.verifier import Key
 from ledger.verifying import Trust
 from tests.conftest import MASTER_KEY
+from tests.ledger.tree import h
 
 ORIGIN = "ledger.example.com/tests"
 SIGNER = Signer(ORIGIN, b64encode(bytes(range(32))).decode())
-TRUST = Trust([Key.parse(SIGNER.vkey)], ORIGIN)
+OLD = Signer(ORIGIN, b64encode(b"o" * 32).decode())
+"""One that signed before."""
+KEY = Key.parse(SIGNER.vkey)
+TRUST = Trust([KEY], ORIGIN)
 
 
 def fill(url: str, customers: int, seed: int = 1) -> None:
@@ -44,3 +48,15 @@ def unguard(admin: Connection[Any]) -> None:
         " EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.held, c.conname); END LOOP; END $$;"
         " DROP INDEX ledger.entries_import_identity, ledger.entries_voided"
     )
+
+
+def leaves(number: int, first: int = 0) -> list[bytes]:
+    """Leaves that differ."""
+    return [h(b"\x00%d" % n) for n in range(first, first + number)]
+
+
+def unguarded(admin: Connection[Any], statement: str) -> None:
+    """Alter something as a superuser can."""
+    for table in ("ledger.entries", "seals.tiles", "seals.checkpoints"):
+        admin.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL".encode())
+    assert admin.execute(statement.encode()).rowcount > 0

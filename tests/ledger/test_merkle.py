@@ -25,13 +25,6 @@ def leaf(number: int) -> bytes:
     return hashlib.sha256(b"\x00leaf %d" % number).digest()
 
 
-@pytest.fixture
-def sealer(url: str) -> Iterator[Connection[Any]]:
-    """A connection under the sealer's duty."""
-    with database.connect(url, Duty.SEALER) as connection:
-        yield connection
-
-
 @pytest.fixture(scope="module")
 def large(module_url: str) -> Iterator[tuple[Connection[Any], list[bytes]]]:
     """A tree of three levels of tiles, and its leaves."""

@@ -1,102 +1,11 @@
 """Whatever is altered with a superuser's rights, a verification finds it and names the position."""
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
-
 import pytest
-from psycopg import Connection
 
-from ledger import canonical, database, verifying
-from ledger.application import Ledger
-from ledger.merkle import HASH, folded
-from ledger.verifying import Kind, Report, rows
-from tests.conftest import acting
-from tests.ledger.sealed_world import TRUST, fill, seal, unguard
+from ledger import canonical
+from ledger.verifying import Kind, rows
+from tests.ledger.tampering import ALTERED, OTHER_ID, World, alter, named, only, reseal, tampered, verified
 
-COMMANDS = 40
-UNSEALED = 30
-SEED = 20261127
-
-
-class World(NamedTuple):
-    """A ledger that may be tampered with."""
-
-    admin: Connection[Any]
-    head: int
-    sealed: int
-
-
-@pytest.fixture(scope="module")
-def world(module_url: str, module_ledger: Ledger) -> Iterator[World]:
-    """Some hundred entries, sealed five times, the last thirty of them not yet; nothing guards it any more."""
-    for _ in range(COMMANDS):
-        module_ledger.execute("register_customer", {"name": "Ada"}, acting())
-        if _ == COMMANDS // 2:
-            assert seal(module_url)
-    assert seal(module_url)
-    for seed in range(1, 4):
-        fill(module_url, 12, seed)
-        assert seal(module_url)
-    for _ in range(UNSEALED):
-        module_ledger.execute("register_customer", {"name": "Bob"}, acting())
-    with database.connect(module_url) as admin:
-        (sizes, tiles) = admin.execute(
-            "SELECT (SELECT array_agg(size ORDER BY size) FROM seals.checkpoints), (SELECT count(*) FROM seals.tiles)"
-        ).fetchall()[0]
-        (head,) = admin.execute("SELECT position FROM ledger.head").fetchall()[0]
-        assert (len(sizes), tiles, head - sizes[-1]) == (5, sizes[-1] // 256, UNSEALED)
-        assert tiles >= 2
-        unguard(admin)
-        yield World(admin, head, sizes[-1])
-
-
-@contextmanager
-def tampered(world: World) -> Iterator[Connection[Any]]:
-    """What is done in the block is undone afterwards."""
-    with world.admin.transaction(force_rollback=True):
-        yield world.admin
-
-
-def verified(connection: Connection[Any]) -> Report:
-    return verifying.examine(connection, TRUST)
-
-
-def named(report: Report, position: int) -> bool:
-    """Whether a finding is at the position, or at a range of the tree that holds it."""
-    return any(
-        found.position is not None and found.position <= position <= (found.until or found.position)
-        for found in report.findings.kept
-    )
-
-
-def only(report: Report) -> tuple[Kind, int | None, str | None]:
-    (found,) = report.findings.kept
-    return found.kind, found.position, found.column
-
-
-OTHER_ID = "gen_random_uuid()"
-ALTERED: dict[str, str] = {
-    "stream_id": OTHER_ID,
-    "stream_version": "stream_version + 1",
-    "type": "type || 'd'",
-    "schema": "schema + 1",
-    "customer_id": OTHER_ID,
-    "case_id": OTHER_ID,
-    "occurred_at": "occurred_at + interval '1 microsecond'",
-    "recorded_at": "recorded_at + interval '1 microsecond'",
-    "actor_kind": "CASE actor_kind WHEN 'bot' THEN 'system' ELSE 'bot' END",
-    "actor_id": "actor_id || ' '",
-    "actor_role": "coalesce(actor_role, '') || 'x'",
-    "command_id": OTHER_ID,
-    "causation_id": OTHER_ID,
-    "correlation_id": OTHER_ID,
-    "source": "coalesce(source, '') || 'x'",
-    "external_id": "coalesce(external_id, '') || 'x'",
-    "data": "data || '{\"more\": null}'",
-}
-"""For each column but position and leaf, another value."""
 STRANGE: dict[str, list[str]] = {
     "occurred_at": ["'infinity'", "occurred_at - interval '4052 years'", "'infinity'::timestamptz"],
     "recorded_at": ["'-infinity'", "'infinity'", "recorded_at - interval '4052 years'"],
@@ -106,35 +15,6 @@ STRANGE: dict[str, list[str]] = {
     "stream_version": ["0", "-1"],
 }
 """Values that nothing of Daybook ever writes."""
-
-
-def alter(connection: Connection[Any], position: int, column: str, value: str) -> None:
-    done = connection.execute(f"UPDATE ledger.entries SET {column} = {value} WHERE position = {position}".encode())
-    assert done.rowcount == 1
-
-
-def reseal(connection: Connection[Any], position: int, *, tile: bool = False, kept: bool = False) -> None:
-    """Make the leaf fit its columns again; the tile too, and the leaf kept with the checkpoint."""
-    found = rows.row(connection, position)
-    assert found is not None
-    connection.execute("UPDATE ledger.entries SET leaf = %s WHERE position = %s", (found.leaf, position))
-    index, at = divmod(position - 1, 256)
-    if tile:
-        for (hashes,) in connection.execute(
-            "SELECT hashes FROM seals.tiles WHERE level = 0 AND index = %s", (index,)
-        ).fetchall():
-            altered = hashes[: at * HASH] + found.leaf + hashes[(at + 1) * HASH :]
-            connection.execute(
-                "UPDATE seals.tiles SET hashes = %s, root = %s WHERE level = 0 AND index = %s",
-                (altered, folded(altered), index),
-            )
-    if kept:
-        connection.execute(
-            "UPDATE seals.checkpoints SET leaves = overlay(leaves PLACING %(leaf)s FROM"
-            " (%(at)s - (size - length(leaves) / 32) - 1)::int * 32 + 1 FOR 32)"
-            " WHERE %(at)s <= size AND %(at)s > size - length(leaves) / 32",
-            {"leaf": found.leaf, "at": position},
-        )
 
 
 def test_a_ledger_nobody_touched_has_nothing_wrong(world: World) -> None:
@@ -347,108 +227,6 @@ def test_tiles_checkpoints_records_and_the_head(world: World) -> None:
             assert connection.execute(statement.encode()).rowcount == 1, statement
             found = [(each.kind, each.position) for each in verified(connection).findings.kept]
         assert (kind, position) in found, (statement, found)
-
-
-def test_a_thousand_random_tamperings_none_missed(world: World) -> None:
-    chance = random.Random(SEED)
-    for number in range(1000):
-        with tampered(world) as connection:
-            position, told = TAMPERINGS[number % len(TAMPERINGS)](connection, world, chance)
-            report = verified(connection)
-        assert named(report, position), (number, told, position, report.findings.kept[:5])
-
-
-def _row(connection: Connection[Any], world: World, chance: random.Random) -> tuple[int, str]:
-    column, position = chance.choice([*ALTERED]), chance.randint(1, world.head)
-    alter(connection, position, column, ALTERED[column])
-    return position, column
-
-
-def _row_and_leaf(connection: Connection[Any], world: World, chance: random.Random) -> tuple[int, str]:
-    column, position = chance.choice([*ALTERED]), chance.randint(1, world.sealed)
-    alter(connection, position, column, ALTERED[column])
-    reseal(connection, position)
-    return position, f"{column} and leaf"
-
-
-def _all_but_the_signature(connection: Connection[Any], world: World, chance: random.Random) -> tuple[int, str]:
-    column, position = chance.choice([*ALTERED]), chance.randint(1, world.sealed)
-    alter(connection, position, column, ALTERED[column])
-    reseal(connection, position, tile=True, kept=True)
-    if chance.random() < 0.5:
-        connection.execute("UPDATE seals.checkpoints SET root = sha256(root) WHERE size >= %s", (position,))
-    return position, f"{column}, leaf, tile and checkpoint"
-
-
-def _field(connection: Connection[Any], world: World, chance: random.Random) -> tuple[int, str]:
-    """A field of the payload altered, taken out or named otherwise."""
-    (position,) = connection.execute(
-        "SELECT position FROM ledger.entries WHERE data <> '{}' ORDER BY position OFFSET %s LIMIT 1",
-        (chance.randrange(200),),
-    ).fetchall()[0]
-    (fields,) = connection.execute(
-        "SELECT array_agg(k ORDER BY k) FROM ledger.entries, jsonb_object_keys(data) k WHERE position = %s", (position,)
-    ).fetchall()[0]
-    field = chance.choice(fields)
-    changed = {
-        "altered": "jsonb_set(data, ARRAY[%(field)s], CASE jsonb_typeof(data -> %(field)s)"
-        " WHEN 'number' THEN to_jsonb((data ->> %(field)s)::numeric + 1)"
-        " WHEN 'boolean' THEN to_jsonb(NOT (data -> %(field)s)::boolean) ELSE '\"x\"' END)",
-        "taken out": "data - %(field)s",
-        "renamed": "data - %(field)s || jsonb_build_object(%(field)s || '_', data -> %(field)s)",
-    }
-    how = chance.choice([*changed])
-    query = f"UPDATE ledger.entries SET data = {changed[how]} WHERE position = %(position)s"
-    connection.execute(query.encode(), {"field": field, "position": position})
-    return position, f"{field} {how}"
-
-
-def _deleted(connection: Connection[Any], world: World, chance: random.Random) -> tuple[int, str]:
-    position = chance.randint(1, world.head)
-    connection.execute("DELETE FROM ledger.entries WHERE position = %s", (position,))
-    return position, "deleted"
-
-
-def _swapped(connection: Connection[Any], world: World, chance: random.Random) -> tuple[int, str]:
-    one, other = chance.sample(range(1, world.head + 1), 2)
-    for moved, to in ((one, -1), (other, one), (-1, other)):
-        connection.execute("UPDATE ledger.entries SET position = %s WHERE position = %s", (to, moved))
-    if chance.random() < 0.5 and max(one, other) <= world.sealed:
-        for position in (one, other):
-            reseal(connection, position)
-    return chance.choice([one, other]), f"swapped {one} {other}"
-
-
-def _moved(connection: Connection[Any], world: World, chance: random.Random) -> tuple[int, str]:
-    """A row taken out and all after it moved up, so that positions are dense again."""
-    position = chance.randint(1, world.sealed)
-    connection.execute("DELETE FROM ledger.entries WHERE position = %s", (position,))
-    connection.execute("UPDATE ledger.entries SET position = -position WHERE position > %s", (position,))
-    connection.execute("UPDATE ledger.entries SET position = -position - 1 WHERE position < 0")
-    connection.execute("UPDATE ledger.head SET position = position - 1")
-    return position, "taken out and moved up"
-
-
-def _seal(connection: Connection[Any], world: World, chance: random.Random) -> tuple[int, str]:
-    """A bit of a tile, or of a leaf."""
-    if chance.random() < 0.5:
-        position = chance.randint(1, world.sealed // 256 * 256)
-        index, at = divmod(position - 1, 256)
-        connection.execute(
-            "UPDATE seals.tiles SET hashes = set_bit(hashes, %(bit)s, 1 - get_bit(hashes, %(bit)s))"
-            " WHERE level = 0 AND index = %(index)s",
-            {"bit": at * 256 + chance.randrange(256), "index": index},
-        )
-        return position, "a bit of a tile"
-    position, bit = chance.randint(1, world.head), chance.randrange(256)
-    alter(connection, position, "leaf", f"set_bit(leaf, {bit}, 1 - get_bit(leaf, {bit}))")
-    return position, "a bit of a leaf"
-
-
-TAMPERINGS: list[Callable[[Connection[Any], World, random.Random], tuple[int, str]]] = [
-    _row, _row_and_leaf, _all_but_the_signature, _field, _deleted, _swapped, _moved, _seal,
-]  # fmt: skip
-"""Each alters something by chance, and gives the position that has to be named."""
 
 
 def test_the_rows_are_hashed_as_they_were_entered(world: World) -> None:
