@@ -14,7 +14,8 @@ from psycopg_pool import ConnectionPool
 
 from domain.customer import Customer
 from domain.event import events
-from domain.vocabulary import ContactKind, RelationshipPart, Role
+from domain.person import RelationshipPart
+from domain.vocabulary import ContactKind, Role
 from ledger import bulk, canonical, database, vault
 from ledger.application import Done, Ledger
 from ledger.database import Duty
