@@ -23,7 +23,7 @@ from .basis import History
 from .database import DatabaseUnavailable, Duty, connect
 from .destroyed import Destroyed, DestroyedKeys, erasures
 from .reading import decoded_lines, head, line
-from .vault import FORGET_S_MAX, Vault, naming_fields, subject_in
+from .vault import FORGET_S_MAX, Vault, naming_fields, personal_fields, subject_in
 from .writer import Commit, append
 
 RETURNED = UUID("5c1f8a3e-7b0d-4f39-8a55-0b6d2f9e4c71")
@@ -55,7 +55,7 @@ STREAMS = """
 SEALED = """
     SELECT DISTINCT type || '.' || field.key, left(field.value, 27)
       FROM ledger.entries, jsonb_each_text(data) AS field
-     WHERE {speaking} AND field.value LIKE 's1.%%'"""
+     WHERE {speaking} AND type = ANY(%(types)s) AND field.value LIKE 's1.%%'"""
 LEDGER = "SELECT encode(leaf, 'hex') FROM ledger.entries WHERE position = 1"
 STANDING = "SELECT coalesce(max(stream_version), 0) FROM ledger.entries WHERE stream_id = %s"
 GONE = "SELECT subject_id FROM vault.keys WHERE wrapped IS NULL AND subject_id = ANY(%s)"
@@ -90,7 +90,8 @@ def sealed(connection: Connection[Any], customers: list[UUID], theirs: list[UUID
     """What is sealed with the keys of customers and of the streams that are theirs, by type and field."""
     keys = [*customers, *theirs]
     query = sql.SQL(SEALED).format(speaking=speaking_of("keys"))
-    rows = connection.execute(query, {"keys": keys}).fetchall()
+    types = [kind.type_name for kind in events().values() if personal_fields(kind)]
+    rows = connection.execute(query, {"keys": keys, "types": types}).fetchall()
     whose = {key.bytes for key in keys}
     return sorted({field for field, value in rows if subject_in(value) in whose})
 
