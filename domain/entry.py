@@ -29,6 +29,9 @@ POLICY_STAYS = Rule(
     "ENTRY_POLICY_STAYS", "A policy that was in force stays on record; publish the next version instead."
 )
 MERGE_STAYS = Rule("ENTRY_MERGE_STAYS", "A merge is undone by unmerge_customer, not by a correction.")
+ERASURE_STAYS = Rule(
+    "ENTRY_ERASURE_STAYS", "An erasure cannot be taken back or told otherwise: what was destroyed is gone."
+)
 SECOND_PERSON = Rule("ENTRY_SECOND_PERSON", "You entered this, and it speaks of money; another person must correct it.")
 FIELD_NOT_AMENDABLE = Rule(
     "ENTRY_FIELD_NOT_AMENDABLE", "{name} cannot be amended in {kind}; what can be: {known}.", field="changes"
@@ -117,6 +120,7 @@ class Entry(Aggregate):
         NOT_CORRECTABLE.refuse_if(target.aggregate is Entry)
         POLICY_STAYS.refuse_if(target.aggregate is Policy)
         MERGE_STAYS.refuse_if(isinstance(target, Customer.Merged | Customer.Unmerged))
+        ERASURE_STAYS.refuse_if(isinstance(target, Customer.Erased))
         SECOND_PERSON.refuse_if(target.aggregate in MONEY and target.actor_id == context.actor.id)
 
 

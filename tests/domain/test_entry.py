@@ -258,3 +258,10 @@ def test_a_merge_is_undone_and_not_corrected() -> None:
 
     for command, fact in ((Entry.void, VOID), (Entry.amend, AMENDMENT)):
         before.when(command, before.entries[1], fact, context=SUPERVISOR).then_refused("ENTRY_MERGE_STAYS")
+
+
+def test_an_erasure_stays() -> None:
+    before = given(Customer.Registered(), Customer.Erased(reason="R-1", keys=[CUSTOMER]))
+
+    for command, fact in ((Entry.void, VOID), (Entry.amend, AMENDMENT)):
+        before.when(command, before.entries[1], fact, context=SUPERVISOR).then_refused("ENTRY_ERASURE_STAYS")
