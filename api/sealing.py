@@ -54,7 +54,7 @@ def signers(settings: Settings) -> list[Signing]:
 def vkeys(settings: Settings) -> list[str]:
     """The public keys that checkpoints may be signed by, the current one first."""
     known = [signer.vkey for signer in signers(settings)]
-    known += [vkey.strip() for vkey in [settings.seal_vkey or "", *settings.seal_old_keys.split(",")]]
+    known += [vkey.strip() for vkey in [settings.seal_vkey or "", *(settings.seal_old_keys or "").split(",")]]
     return list(dict.fromkeys(filter(None, known)))
 
 
@@ -73,7 +73,7 @@ def places(settings: Settings) -> list[Place]:
 def witnesses(settings: Settings) -> list[Witness]:
     """Who cosigns checkpoints; raises ``ValueError`` for what is no witness."""
     found = []
-    for told in filter(str.strip, settings.witnesses.split(",")):
+    for told in filter(str.strip, (settings.witnesses or "").split(",")):
         url, _, vkey = told.strip().partition(" ")
         try:
             kind = Key.parse(vkey).kind

@@ -34,12 +34,21 @@ def seal(
     attached: Annotated[
         bool, typer.Option("--attached", help="Say nothing but faults, and stop when standard input closes.")
     ] = False,
+    late_max: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Seal nothing; exit with 1 when entries are not sealed though so many seconds have passed."
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Issue signed checkpoints as entries come in, publish them, and have them witnessed, until stopped with Ctrl-C."""
     settings = load()
     keys = _signers(settings)
     url = ready_url(settings)
+    if late_max is not None:
+        _refuse_late(url, late_max)
+        return
     if once:
         _seal_once(settings, keys, url, json)
         return
@@ -70,6 +79,13 @@ def _seal_once(settings: Settings, keys: list[Signing], url: str, json: bool) ->
     facts(told | {"failed": failed} if json else told, json)
     if failed:
         fail(" ".join(failed))
+
+
+def _refuse_late(url: str, late_max: float) -> None:
+    with database.connect(url, Duty.SEALER) as connection:
+        late = sealing.late(connection)
+    if late > late_max:
+        fail(f"The last checkpoint is {late:.0f} s old, and entries were added since; is daybook seal running?")
 
 
 def seal_key(json: JsonFlag = False) -> None:
