@@ -13,10 +13,11 @@ from psycopg import Connection, sql
 from api.graphql.books import books, fields, relations
 from api.graphql.cursors import Order, writer
 from api.graphql.names import camel
-from api.graphql.paths import Path, filters, is_instant, paths
+from api.graphql.paths import Path, filters, is_instant, names_events, paths
 from api.graphql.plan import Plan, Planner
 from api.graphql.schema import executable
 from api.graphql.selection import Scope
+from domain.event import events
 from domain.vocabulary import Role
 from projections.engine import builds
 from projections.engine.model import ReadModel, columns, models
@@ -70,8 +71,10 @@ def _fill(admin: Connection[Any], model: type[ReadModel], table: str) -> None:
 
 def _made(model: type[ReadModel], column: str, hint: Any) -> str:
     plain, nullable = optional(hint)
-    if isinstance(plain, type) and issubclass(plain, Enum):
-        codes = [f"'{member.value}'" for member in plain]
+    codes = [f"'{member.value}'" for member in plain] if isinstance(plain, type) and issubclass(plain, Enum) else []
+    if names_events(model, column):
+        codes = [f"'{name}'" for name in sorted(events())]
+    if codes:
         return f"(ARRAY[{', '.join(codes)}])[1 + {COMMON} % {len(codes)}]"
     number = "n" if column == model.spec.key else COMMON
     return MADE[postgres_type(hint)].format(column=column, number=number, nullable=str(nullable).lower())
