@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     """The public key of what the command signs with; for a process that does not sign, that of the ledger."""
     seal_old_keys: str | None = None
     """Public keys that signed earlier checkpoints, with commas between; they keep verifying."""
+    receipt_key: SecretStr | None = None
+    """Base64 of the 32 bytes of another Ed25519 key, for the receipts of a server that is not to hold the seal key."""
     publish_folder: Path | None = None
     """A folder outside the database where each checkpoint is left as a file."""
     publish_url: SecretStr | None = None
@@ -115,7 +117,8 @@ class Settings(BaseSettings):
         text = given.get_secret_value()
         key = key_bytes(through(self.key_unwrap, text) if self.key_unwrap else text)
         if key is None:
-            raise ValueError(f"{name} must be 32 bytes in base64; make one with: {MAKE_MASTER_KEY}")
+            wrong = SettingsError if self.key_unwrap else ValueError
+            raise wrong(f"{name} must be 32 bytes in base64; make one with: {MAKE_MASTER_KEY}")
         return key
 
     def token_secret_text(self) -> str:

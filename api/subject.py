@@ -32,13 +32,10 @@ TOO_MUCH = Rule(
     "SUBJECT_TOO_LARGE", "More than {most} entries speak of this person; they cannot be handed over at once."
 )
 
-# Of another person's history only what speaks of them.
 THEIRS = """
     SELECT string_agg(line, E'\\n' ORDER BY position) FROM (
         SELECT position, {line} AS line FROM ledger.entries
-         WHERE position <= %(to)s AND (customer_id = ANY(%(members)s) OR stream_id = ANY(%(streams)s)
-               OR type = 'Customer.RelationshipDeclared' AND data ->> 'person_id' = ANY(%(named)s))
-         ORDER BY position LIMIT %(most)s) AS found"""
+         WHERE position <= %(to)s AND {speaking} ORDER BY position LIMIT %(most)s) AS found"""
 GONE = "SELECT min(occurred_at) FROM ledger.entries WHERE type = 'Customer.Erased' AND customer_id = %s"
 
 
@@ -93,10 +90,9 @@ def _refuse_erased(connection: Connection[Any], customer_id: UUID) -> None:
 
 
 def _entries(connection: Connection[Any], members: list[UUID], streams: list[UUID], to: int) -> list[Event]:
-    params = {
-        "members": members, "streams": streams, "named": list(map(str, members)), "to": to, "most": ENTRIES_MAX + 1
-    }  # fmt: skip
-    row = connection.execute(sql.SQL(THEIRS).format(line=line()), params).fetchone()
+    query = sql.SQL(THEIRS).format(line=line(), speaking=forgetting.speaking_of("keys"))
+    params = {"keys": [*members, *streams], "to": to, "most": ENTRIES_MAX + 1}
+    row = connection.execute(query, params).fetchone()
     entries = decoded_lines(row[0].encode()) if row and row[0] else []
     TOO_MUCH.refuse_if(len(entries) > ENTRIES_MAX, most=ENTRIES_MAX)
     return entries

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from .aggregate import Aggregate
 from .command import Context, command
 from .event import DECIDED, NIL, Event, of
-from .person import ERASED, Person
+from .person import ERASED, LegalBasis, Person, RelationshipPart
 from .policy import RetentionPeriods
 from .rule import Rule
 from .tier import TierInputs
@@ -23,12 +23,10 @@ from .vocabulary import (
     CustomerKind,
     Instant,
     InvalidReason,
-    LegalBasis,
     Name,
     Personal,
     PolicyVersion,
     Reference,
-    RelationshipPart,
     Role,
     Text,
     Tier,

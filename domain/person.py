@@ -1,8 +1,9 @@
-"""A person as an erasure sees them: what is held in their name, and what must be kept although they wish otherwise."""
+"""A person: on what ground their data is used, and what an erasure finds held in their name or must leave."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
 
@@ -24,6 +25,34 @@ ERASED = Rule("PERSON_ERASED", "The person was erased; nothing more that is pers
 
 DEFAULTS = RetentionPeriods(effective_from=EPOCH)
 """What is kept where no retention policy was published: complaints for three years, by FCA DISP 1.9.1R."""
+
+
+class LegalBasis(StrEnum):
+    """On what ground personal data is processed, in the terms of GDPR article 6."""
+
+    CONSENT = "consent"
+    """The person agreed."""
+    CONTRACT = "contract"
+    """A contract with the person needs it."""
+    LEGAL_OBLIGATION = "legal_obligation"
+    """The law obliges us to."""
+    VITAL_INTERESTS = "vital_interests"
+    """Somebody's life depends on it."""
+    PUBLIC_TASK = "public_task"
+    """A task in the public interest needs it."""
+    LEGITIMATE_INTERESTS = "legitimate_interests"
+    """Our interests, or another's, outweigh the person's."""
+
+
+class RelationshipPart(StrEnum):
+    """What part a person has in the business of a customer."""
+
+    PAYER = "payer"
+    """Pays for what is bought."""
+    DECISION_MAKER = "decision_maker"
+    """Decides what is bought."""
+    BENEFICIARY = "beneficiary"
+    """Has the use of what is bought."""
 
 
 class Hold(Struct, frozen=True, kw_only=True):

@@ -109,34 +109,6 @@ class ContactKind(StrEnum):
     """An account of a social network."""
 
 
-class LegalBasis(StrEnum):
-    """On what ground personal data is processed, in the terms of GDPR article 6."""
-
-    CONSENT = "consent"
-    """The person agreed."""
-    CONTRACT = "contract"
-    """A contract with the person needs it."""
-    LEGAL_OBLIGATION = "legal_obligation"
-    """The law obliges us to."""
-    VITAL_INTERESTS = "vital_interests"
-    """Somebody's life depends on it."""
-    PUBLIC_TASK = "public_task"
-    """A task in the public interest needs it."""
-    LEGITIMATE_INTERESTS = "legitimate_interests"
-    """Our interests, or another's, outweigh the person's."""
-
-
-class RelationshipPart(StrEnum):
-    """What part a person has in the business of a customer."""
-
-    PAYER = "payer"
-    """Pays for what is bought."""
-    DECISION_MAKER = "decision_maker"
-    """Decides what is bought."""
-    BENEFICIARY = "beneficiary"
-    """Has the use of what is bought."""
-
-
 class InvalidReason(StrEnum):
     """Why a contact point no longer reaches the customer."""
 

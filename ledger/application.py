@@ -219,8 +219,7 @@ class Ledger(Application[UUID]):
         if kind is Event:
             return self.entry(position(given))
         if kind is Person:
-            with self._pool.connection() as connection:
-                return forgetting.person(connection, identifier(given, "id"), self._history)
+            return self._person(identifier(given, "id"))
         # First the fact, so that publishing a policy is not handed the version before it.
         if issubclass(kind, Event) and kind.aggregate is command.aggregate:
             return fact(kind, given)
@@ -230,6 +229,13 @@ class Ledger(Application[UUID]):
             return None
         asked = identifier(given, f"{parameter}_id")
         return _replayed(kind, asked, basis.history(asked))
+
+    def _person(self, customer_id: UUID) -> Person:
+        with self._pool.connection() as connection:
+            customers = forgetting.members(connection, customer_id)
+            found = forgetting.person(connection, customers)
+        absorbed = [forgetting.customer(other, self._history(other)) for other in customers[1:]]
+        return replace(found, absorbed=absorbed)
 
     def in_force(self, policy: type[Event], at: datetime) -> Any:
         """The version of a policy that is in force at an instant; ``None`` when none is published."""

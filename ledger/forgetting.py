@@ -1,7 +1,7 @@
 """Forgetting a person: what is held in their name, and that keys once destroyed stay destroyed."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 
 from domain.aggregate import VOID
 from domain.customer import Customer
-from domain.event import Event
+from domain.event import Event, events
 from domain.obligations import CONCERNED, obligations
 from domain.person import Person
 from domain.rule import NOT_FOUND, Refused
@@ -23,7 +23,7 @@ from .basis import History
 from .database import DatabaseUnavailable, Duty, connect
 from .destroyed import Destroyed, DestroyedKeys, erasures
 from .reading import decoded_lines, head, line
-from .vault import FORGET_S_MAX, Vault, subject_in
+from .vault import FORGET_S_MAX, Vault, naming_fields, personal_fields, subject_in
 from .writer import Commit, append
 
 RETURNED = UUID("5c1f8a3e-7b0d-4f39-8a55-0b6d2f9e4c71")
@@ -53,11 +53,9 @@ STREAMS = """
                           SELECT case_id FROM ledger.entries WHERE customer_id = ANY(%(members)s)))
      ORDER BY subject_id"""
 SEALED = """
-    SELECT DISTINCT e.type || '.' || field.key, left(field.value, 27)
-      FROM ledger.entries e, jsonb_each_text(e.data) AS field
-     WHERE (e.customer_id = ANY(%(members)s) OR e.stream_id = ANY(%(streams)s)
-            OR e.type = 'Customer.RelationshipDeclared' AND e.data ->> 'person_id' = ANY(%(named)s))
-       AND field.value LIKE 's1.%%'"""
+    SELECT DISTINCT type || '.' || field.key, left(field.value, 27)
+      FROM ledger.entries, jsonb_each_text(data) AS field
+     WHERE {speaking} AND type = ANY(%(types)s) AND field.value LIKE 's1.%%'"""
 LEDGER = "SELECT encode(leaf, 'hex') FROM ledger.entries WHERE position = 1"
 STANDING = "SELECT coalesce(max(stream_version), 0) FROM ledger.entries WHERE stream_id = %s"
 GONE = "SELECT subject_id FROM vault.keys WHERE wrapped IS NULL AND subject_id = ANY(%s)"
@@ -73,12 +71,29 @@ def streams(connection: Connection[Any], customers: list[UUID]) -> list[UUID]:
     return [stream for (stream,) in connection.execute(STREAMS, {"members": customers}).fetchall()]
 
 
+def speaking_of(parameter: str) -> sql.Composable:
+    """The condition that an entry may hold something sealed of some persons, whose ids the parameter has.
+
+    It is in their own history, has a key of its own that is theirs, or speaks of them in the history of another.
+    """
+    persons = sql.Placeholder(parameter)
+    others = [
+        sql.SQL("type = {} AND data ->> {} = ANY({}::text[])").format(kind.type_name, named, persons)
+        for kind in events().values()
+        for named in naming_fields(kind)
+    ]
+    own = [sql.SQL("{} = ANY({})").format(sql.Identifier(column), persons) for column in ("customer_id", "stream_id")]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join([*own, *others]))
+
+
 def sealed(connection: Connection[Any], customers: list[UUID], theirs: list[UUID]) -> list[str]:
     """What is sealed with the keys of customers and of the streams that are theirs, by type and field."""
-    params = {"members": customers, "streams": theirs, "named": list(map(str, customers))}
-    keys = {key.bytes for key in (*customers, *theirs)}
-    rows = connection.execute(SEALED, params).fetchall()
-    return sorted({field for field, value in rows if subject_in(value) in keys})
+    keys = [*customers, *theirs]
+    query = sql.SQL(SEALED).format(speaking=speaking_of("keys"))
+    types = [kind.type_name for kind in events().values() if personal_fields(kind)]
+    rows = connection.execute(query, {"keys": keys, "types": types}).fetchall()
+    whose = {key.bytes for key in keys}
+    return sorted({field for field, value in rows if subject_in(value) in whose})
 
 
 def concerned(connection: Connection[Any], customers: list[UUID]) -> list[Event]:
@@ -92,18 +107,14 @@ def concerned(connection: Connection[Any], customers: list[UUID]) -> list[Event]
     return decoded_lines(row[0].encode()) if row and row[0] else []
 
 
-def person(connection: Connection[Any], customer_id: UUID, history: Callable[[UUID], History]) -> Person:
-    """Everything held in the name of a customer; to be asked for while nobody else can enter anything."""
-    customers = members(connection, customer_id)
+def person(connection: Connection[Any], customers: list[UUID]) -> Person:
+    """What is held in the name of a customer and of those merged into it, who are still to be added.
+
+    To be asked for while nobody else can enter anything.
+    """
     theirs = streams(connection, customers)
     holds, matters = obligations(concerned(connection, customers))
-    return Person(
-        absorbed=[customer(other, history(other)) for other in customers[1:]],
-        streams=theirs,
-        sealed=sealed(connection, customers, theirs),
-        holds=holds,
-        matters=matters,
-    )
+    return Person(streams=theirs, sealed=sealed(connection, customers, theirs), holds=holds, matters=matters)
 
 
 def customer(id: UUID, history: History) -> Customer:

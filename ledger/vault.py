@@ -11,8 +11,7 @@ import threading
 import time
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
-from functools import cache
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,11 +20,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from domain.event import Event, mark, marked, payload_fields
+from domain.event import Event
 
 from .destroyed import DestroyedKeys, erasures
 from .master_key import MasterKey
 from .master_key import VaultError as VaultError
+from .subjects import naming_fields as naming_fields
+from .subjects import personal_fields as personal_fields
+from .subjects import subject_of as subject_of
+from .subjects import subjects_of as subjects_of
 
 PREFIX = "s1."
 HEAD = struct.Struct(">16s16sI")
@@ -65,6 +68,11 @@ ERASURES = (
     " ORDER BY position"
 )
 LAST_ERASURE = "SELECT coalesce(max(position), 0) FROM ledger.entries WHERE type = 'Customer.Erased'"
+# Keys are wrapped anew in this order, so where that was cut short these two differ.
+FIRST_AND_LAST = """
+    (SELECT subject_id, wrapped FROM vault.keys WHERE wrapped IS NOT NULL ORDER BY subject_id LIMIT 1)
+     UNION ALL
+    (SELECT subject_id, wrapped FROM vault.keys WHERE wrapped IS NOT NULL ORDER BY subject_id DESC LIMIT 1)"""
 MAKE_OWN = "INSERT INTO vault.keys (subject_id, wrapped, master_key_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 DESTROY = (
     "SELECT vault.destroy(position) FROM ledger.entries WHERE position BETWEEN %s AND %s AND type = 'Customer.Erased'"
@@ -81,37 +89,6 @@ class SubjectKey(NamedTuple):
     seal: AESGCM
     mark: bytes
     """Keys the digests of the subject's personal text."""
-
-
-@cache
-def personal_fields(event: type[Event]) -> tuple[str, ...]:
-    """The payload fields of an event that hold personal data."""
-    hints = get_type_hints(event, include_extras=True)
-    return tuple(field for field in payload_fields(event) if marked(hints[field], "personal"))
-
-
-@cache
-def _named_by(event: type[Event]) -> dict[str, str]:
-    """The personal fields that speak of another person, each with the field that holds the person's id."""
-    hints = get_type_hints(event, include_extras=True)
-    return {field: named for field in personal_fields(event) if (named := mark(hints[field], "of"))}
-
-
-def subject_of(event: Event, field: str | None = None) -> UUID:
-    """Whose key seals a personal field: that of the person the field is of, the customer's, or else the stream's own.
-
-    Without a field it is whom the event as a whole is about.
-    """
-    if field and (named := _named_by(type(event)).get(field)):
-        subject: UUID = getattr(event, named)
-        return subject
-    return event.customer_id or event.stream_id
-
-
-def subjects_of(event: Event) -> set[UUID]:
-    """Whose keys seal what personal text there is in an event."""
-    kind = type(event)
-    return {subject_of(event, field) for field in personal_fields(kind) if getattr(event, field) is not None}
 
 
 def subject_in(sealed: str) -> bytes:
@@ -281,7 +258,7 @@ class Vault:
         beside what was sealed before.
         """
         with self._pool.connection() as connection:
-            found = connection.execute("SELECT subject_id, wrapped FROM vault.keys WHERE wrapped IS NOT NULL LIMIT 1")
+            found = connection.execute(FIRST_AND_LAST)
             for subject, wrapped in found:
                 self._master.unwrap(subject, wrapped)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.customer import Customer
-from domain.vocabulary import LegalBasis
+from domain.person import LegalBasis
 from projections.engine.model import ReadModel, on
 
 

@@ -239,7 +239,9 @@ class Run:
             return events, owners, rejected
         except ErasedError:
             erased = self._means.vault.erased(subjects)
-        barred = {owner for event, owner in zip(events, owners, strict=True) if subjects_of(event) & erased}
+        barred = {
+            owner for event, owner in zip(events, owners, strict=True) if not erased.isdisjoint(subjects_of(event))
+        }
         rejected += [Unusable(items[n].rows, ERASED) for n in sorted(barred) if n >= 0]
         left = [n for n, owner in enumerate(owners) if owner not in barred]
         return [events[n] for n in left], [owners[n] for n in left], rejected

@@ -6,6 +6,7 @@ from typing import Any
 from psycopg import Connection, sql
 
 from domain.event import events, refuse_newer
+from ledger.forgetting import speaking_of
 
 from .corrections import Corrections, follows_merges
 from .cut import Cut
@@ -28,9 +29,7 @@ OUTDATED = """
      WHERE position BETWEEN %s AND %s AND type || '/' || schema <> ALL(%s) ORDER BY position"""
 FORGOTTEN = """
     SELECT position FROM ledger.entries
-     WHERE position BETWEEN %(first)s AND %(last)s AND type = ANY(%(types)s)
-       AND (customer_id = ANY(%(gone)s) OR stream_id = ANY(%(gone)s)
-            OR type = 'Customer.RelationshipDeclared' AND data ->> 'person_id' = ANY(%(gone)s::text[]))"""
+     WHERE position BETWEEN %(first)s AND %(last)s AND type = ANY(%(types)s) AND {speaking}"""
 MARK = """
     UPDATE {table} AS mirror SET {column} = correction.position
       FROM unnest(%s::bigint[], %s::bigint[]) AS correction (target, position)
@@ -76,7 +75,8 @@ def _forgotten(connection: Connection[Any], model: type[ReadModel], first: int, 
     if not gone or not seen:
         return []
     types = [kind.type_name for kind in seen]
-    rows = connection.execute(FORGOTTEN, {"first": first, "last": last, "types": types, "gone": gone})
+    query = sql.SQL(FORGOTTEN).format(speaking=speaking_of("gone"))
+    rows = connection.execute(query, {"first": first, "last": last, "types": types, "gone": gone})
     return [position for (position,) in rows]
 
 

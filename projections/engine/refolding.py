@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg import Connection, sql
 
 from domain.event import Event
+from ledger.forgetting import speaking_of
 from ledger.reading import decoded_lines, line
 
 from .concerned import entered
@@ -26,11 +27,6 @@ from .model import ReadModel, envelope_needed, folds
 KEYS_AT_ONCE = 1_000
 """Why: the entries of so many keys are held in memory together, usually some ten thousand."""
 AT, OF_CUSTOMERS = sql.SQL("position = ANY(%(asked)s)"), sql.SQL("customer_id = ANY(%(asked)s)")
-# Each on an index of its own. Of another person's history only what can speak of them.
-OF_SUBJECTS = sql.SQL(
-    "(customer_id = ANY(%(asked)s) OR stream_id = ANY(%(asked)s) OR type = 'Customer.RelationshipDeclared'"
-    " AND data ->> 'person_id' = ANY(%(asked)s::text[]))"
-)
 
 
 class Failure(NamedTuple):
@@ -127,7 +123,7 @@ def keys_to_refold(
     if follows_merges(model) and told_in(entries):
         found |= _moved(connection, model, Links.at(connection, after), links)
     if erased := [key for entry in entries if isinstance(entry, ERASING) for key in entry.keys]:
-        told = _entries(connection, model, OF_SUBJECTS, erased, sealed_seen(model))
+        told = _entries(connection, model, speaking_of("asked"), erased, sealed_seen(model))
         known = corrections_of(connection, [entry.position for entry in told], entries[-1].position, links)
         found |= {step.key for step in steps(model, known._replace(void={}).applied(model, told))}
     return found
@@ -159,7 +155,7 @@ def _moved(connection: Connection[Any], model: type[ReadModel], before: Links, n
 def _entries(
     connection: Connection[Any],
     model: type[ReadModel],
-    condition: sql.SQL,
+    condition: sql.Composable,
     asked: Sequence[int] | Sequence[UUID],
     kinds: Iterable[type[Event]] | None = None,
 ) -> list[Event]:

@@ -1,7 +1,7 @@
 """Consent: granted for a purpose on a basis and to a text, withdrawn at any time."""
 
 from domain.customer import Customer
-from domain.vocabulary import LegalBasis
+from domain.person import LegalBasis
 from tests.domain.specification import given
 
 KNOWN = Customer.Registered()

@@ -14,10 +14,10 @@ from domain.entry import Entry
 from domain.event import NIL, Event
 from domain.legal_hold import LegalHold
 from domain.obligations import obligations
-from domain.person import Hold, Matter, Person, months_after
+from domain.person import Hold, LegalBasis, Matter, Person, RelationshipPart, months_after
 from domain.policy import RetentionPeriods
 from domain.purchase import Line, Purchase
-from domain.vocabulary import CaseKind, Channel, ContactKind, LegalBasis, RelationshipPart, Role
+from domain.vocabulary import CaseKind, Channel, ContactKind, Role
 from tests.domain.specification import CUSTOMER, NOON, STREAM, a_customer, aggregate, by, given, history
 
 KNOWN = Customer.Registered(name="Ada")

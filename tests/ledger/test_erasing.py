@@ -1,12 +1,11 @@
 """Erasing a person: the entry and the keys in one transaction, for good, and whoever had the keys in memory."""
 
 import hashlib
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from psycopg import Connection
@@ -14,19 +13,20 @@ from psycopg_pool import ConnectionPool
 
 from domain.customer import Customer
 from domain.event import events
-from domain.vocabulary import ContactKind, RelationshipPart, Role
-from ledger import bulk, canonical, database, vault
-from ledger.application import Done, Ledger
+from domain.person import RelationshipPart
+from domain.vocabulary import Role
+from ledger import bulk, canonical, database
+from ledger.application import Ledger
 from ledger.database import Duty
 from ledger.destroyed import DestroyedKeys
 from ledger.reading import decoded, line
-from ledger.vault import Vault, VaultError
+from ledger.vault import Vault
 from ledger.writer import Writer
 from tests.conftest import MASTER_KEY, acting
+from tests.ledger.erasing import LONG_AGO, alive, complain, erase, everything, register, sealed_names, stranger
 from tests.ledger.refusals import refused_with
 
 Pool = ConnectionPool[Connection[Any]]
-LONG_AGO = datetime.now(UTC) - timedelta(days=5 * 366)
 
 
 @pytest.fixture
@@ -41,46 +41,6 @@ def ledger(url: str, pool: Pool, listed: DestroyedKeys) -> Iterator[Ledger]:
     opened = Ledger(pool, Writer(url), Vault(pool, MASTER_KEY, "test-1", destroyed=listed))
     yield opened
     opened.close()
-
-
-def register(ledger: Ledger, name: str | None = "王小明", at: datetime = LONG_AGO) -> UUID:
-    """A customer known to us."""
-    return ledger.execute("register_customer", {"name": name}, acting(at=at)).stream_id
-
-
-def erase(ledger: Ledger, customer: UUID, command_id: UUID | None = None) -> Done:
-    """Erase a customer, as an admin may."""
-    context = acting(Role.ADMIN, "root", command_id=command_id)
-    return ledger.execute("erase_customer", {"id": customer, "reason": "R-1"}, context)
-
-
-def complain(ledger: Ledger, customer: UUID, at: datetime = LONG_AGO, kind: str = "complaint") -> UUID:
-    """A case of a customer."""
-    case = {"customer_id": customer, "kind": kind, "channel": "phone", "description": "Zu spät."}
-    return ledger.execute("open_case", case, acting(at=at)).stream_id
-
-
-def everything(admin: Connection[Any]) -> list[Any]:
-    """Entries, commands and keys, by value."""
-    tables = ("ledger.entries", "ledger.commands", "ledger.head", "vault.keys")
-    return [admin.execute(f"SELECT t::text FROM {table} t ORDER BY 1".encode()).fetchall() for table in tables]
-
-
-def alive(admin: Connection[Any]) -> set[UUID]:
-    """The persons whose key is there."""
-    rows = admin.execute("SELECT subject_id FROM vault.keys WHERE wrapped IS NOT NULL").fetchall()
-    return {subject for (subject,) in rows} - {vault.NOBODY}
-
-
-def sealed_names(admin: Connection[Any]) -> list[tuple[str, str]]:
-    """All names there are, as they are stored."""
-    rows = admin.execute("SELECT data ->> 'name' FROM ledger.entries WHERE data ->> 'name' IS NOT NULL").fetchall()
-    return [("name", name) for (name,) in rows]
-
-
-def stranger(pool: Pool) -> Vault:
-    """The vault of a process that has read no key yet."""
-    return Vault(pool, MASTER_KEY, "test-1")
 
 
 def test_the_entry_says_what_was_destroyed_and_the_key_is_gone(
@@ -270,112 +230,3 @@ def test_of_two_persons_in_one_entry_only_one_is_forgotten(ledger: Ledger, pool:
 
     erase(ledger, firm)
     assert told() == [None, None]
-
-
-# Afterwards.
-
-
-def test_nothing_personal_is_recorded_in_their_name_any_more(ledger: Ledger, admin: Connection[Any]) -> None:
-    ada = register(ledger)
-    case = complain(ledger, ada)
-    ledger.execute("acknowledge_case", {"id": case, "channel": "phone"}, acting())
-    erase(ledger, ada)
-    before = everything(admin)
-
-    for name, given in (
-        ("confirm_case_facts", {"id": case, "restatement": "Too late."}),
-        ("open_case", {"customer_id": ada, "kind": "complaint", "channel": "phone", "description": "again"}),
-        ("add_contact_point", {"id": ada, "contact": "home", "kind": ContactKind.EMAIL, "value": "a@b.c"}),
-        ("record_touchpoint", {"customer_id": ada, "channel": "phone", "direction": "inbound", "purpose": "x",
-                               "summary": "She called."}),
-    ):  # fmt: skip
-        with refused_with("PERSON_ERASED", ledger):
-            ledger.execute(name, given, acting())
-    assert everything(admin) == before
-
-    ledger.execute("open_case", {"customer_id": ada, "kind": "complaint", "channel": "phone"}, acting())
-
-
-def test_a_person_without_a_key_never_gets_one(ledger: Ledger, admin: Connection[Any]) -> None:
-    ada = register(ledger, None)
-
-    erase(ledger, ada)
-
-    with refused_with("PERSON_ERASED", ledger):
-        ledger.execute("change_customer_profile", {"id": ada, "name": "Ada"}, acting())
-    assert alive(admin) == set()
-
-
-def test_whoever_has_the_key_in_memory_forgets_it_within_seconds(
-    ledger: Ledger, pool: Pool, admin: Connection[Any]
-) -> None:
-    ada = register(ledger)
-    other = stranger(pool)
-    names = sealed_names(admin)
-    assert other.open_many(names) == other.open_held(names) == ["王小明"]
-
-    erase(ledger, ada)
-
-    assert ledger.vault.open_many(names) == [None], "whoever erased knows it at once"
-    deadline = time.monotonic() + vault.FORGET_S_MAX + 1
-    while other.open_many(names) != [None]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert other.open_held(names) is None
-    with pytest.raises(VaultError):
-        other.provide([ada])
-
-
-def test_it_is_forgotten_at_once_where_that_is_asked(ledger: Ledger, pool: Pool, admin: Connection[Any]) -> None:
-    ada, bob = register(ledger), register(ledger, "Bob")
-    other, called = stranger(pool), list[int]()
-    names = sealed_names(admin)
-    other.open_many(names)
-    other.on_forgotten.append(lambda: called.append(1))
-    erase(ledger, ada)
-
-    other.refresh(at_once=True)
-
-    assert other._keys.keys() == {bob}
-    assert called == [1]
-    other.refresh(at_once=True)
-    assert called == [1]
-
-
-def test_a_key_read_just_before_it_was_destroyed_is_not_kept(
-    ledger: Ledger, pool: Pool, admin: Connection[Any]
-) -> None:
-    ada = register(ledger)
-    other = stranger(pool)
-    other.refresh()
-    (row,) = admin.execute("SELECT subject_id, wrapped FROM vault.keys WHERE subject_id = %s", (ada,)).fetchall()
-    erase(ledger, ada)
-    other.refresh(at_once=True)
-
-    assert other._keep([row]) == {}
-    assert other._keys == {}
-
-
-def test_histories_kept_in_clear_are_forgotten_with_the_key(ledger: Ledger, admin: Connection[Any]) -> None:
-    ada = register(ledger)
-    ledger.execute("change_customer_profile", {"id": ada, "country": "CN"}, acting())
-    assert ledger._histories.kept(ada)
-
-    erase(ledger, ada)
-
-    assert ledger._histories.kept(ada) is None
-
-
-def test_an_import_enters_nothing_personal_of_them(ledger: Ledger, admin: Connection[Any], url: str) -> None:
-    ada = register(ledger)
-    erase(ledger, ada)
-    fact = Customer.ContactPointAdded(
-        contact="home", kind=ContactKind.EMAIL, value="a@b.c", stream_id=ada, customer_id=ada, occurred_at=LONG_AGO
-    )
-
-    with (
-        database.connect(url, Duty.IMPORTER) as importer,
-        database.pool(url, Duty.IMPORTER, size=2) as keys,
-        pytest.raises(VaultError, match="was erased"),
-    ):
-        bulk.enter(importer, Vault(keys, MASTER_KEY, "test-1"), [fact])

@@ -53,6 +53,7 @@ def test_the_shipped_mappings_fit_the_catalogue() -> None:
         ('sku = "sku"', 'sku = "sku"\nskew = "sku"', f", {EVENT}, fields.lines, fields.skew: there is no such field;"),
         ("Purchase.Recorded", "Purchase.Recored", "there is no such event to import; did you mean Purchase.Recorded?"),
         ("Purchase.Recorded", "Policy.TierRulePublished", "there is no such event to import;"),
+        ("Purchase.Recorded", "Customer.Erased", "there is no such event to import;"),
         ("Purchase.Recorded", "Customer.Registered", "a customer is registered by [customer]; put its fields under"),
         ('occurred_at = { column = "at", timezone = "Asia/Shanghai" }', "", "say occurred_at here, or for the whole"),
         (

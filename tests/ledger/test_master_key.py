@@ -185,6 +185,26 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(
     assert only_new(pool).provide(crowd).keys() == crowd
 
 
+def test_a_process_with_the_new_key_alone_does_not_start_before_all_is_done(
+    pool: Pool, admin: Connection[Any], crowd: set[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(master_key, "REWRAPPED_AT_ONCE", 100)
+
+    def interrupt(done: int, _: int | None = None) -> None:
+        if done == 200:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rotate(admin, MASTER, interrupt)
+
+    for vault in (only_new(pool), Vault(pool, MASTER_KEY, "test-1")):
+        with pytest.raises(VaultError, match="The master key is not the one"):
+            vault.check()
+    both(pool).check()
+    rotate(admin, MASTER, lambda *_: None)
+    only_new(pool).check()
+
+
 # A key service.
 
 

@@ -15,7 +15,7 @@ from domain.customer import Customer
 from domain.entry import Entry
 from domain.event import Event
 from domain.legal_hold import LegalHold
-from domain.person import Person
+from domain.person import LegalBasis, Person, RelationshipPart
 from domain.policy import (
     REMEDY_AUTHORITY,
     RETENTION_PERIODS,
@@ -42,8 +42,6 @@ from domain.vocabulary import (
     ContactKind,
     Direction,
     InvalidReason,
-    LegalBasis,
-    RelationshipPart,
     RemedyKind,
     Response,
     Role,

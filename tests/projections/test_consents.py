@@ -6,7 +6,7 @@ from domain.customer import Customer
 from domain.entry import Entry
 from domain.event import Event
 from domain.legal_hold import LegalHold
-from domain.vocabulary import LegalBasis
+from domain.person import LegalBasis
 from projections.consents import ConsentPurpose, Consents
 from projections.engine.cut import Cut
 from projections.engine.refolding import refold

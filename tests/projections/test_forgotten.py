@@ -7,8 +7,9 @@ import pytest
 from domain.case import Case
 from domain.customer import Customer
 from domain.event import Event
+from domain.person import RelationshipPart
 from domain.touchpoint import Touchpoint
-from domain.vocabulary import ContactKind, RelationshipPart
+from domain.vocabulary import ContactKind
 from projections.case_register import CaseRegister
 from projections.customer_history import CustomerHistory
 from projections.customer_profile import CustomerProfile

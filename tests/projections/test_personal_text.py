@@ -9,8 +9,9 @@ from psycopg import sql
 from domain.case import Case
 from domain.customer import Customer
 from domain.event import Event, events
+from domain.person import RelationshipPart
 from domain.touchpoint import Touchpoint
-from domain.vocabulary import Channel, ClosingBasis, ContactKind, RelationshipPart, SolutionKind
+from domain.vocabulary import Channel, ClosingBasis, ContactKind, SolutionKind
 from ledger.vault import personal_fields
 from projections.customer_profile import CustomerProfile
 from projections.engine import builds
