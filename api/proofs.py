@@ -1,8 +1,8 @@
 """Proofs: that an entry stands in a signed tree, and that one signed tree continues another."""
 
 from base64 import b64encode
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
 
 from psycopg import Connection, sql
 
@@ -11,6 +11,10 @@ from ledger import checkpoints, merkle, verifier
 from ledger.checkpoints import Checkpoint
 from ledger.evidence import EvidenceError, stored
 from ledger.reading import head
+from ledger.verifying import rows
+
+NOT_SEALED = "No checkpoint covers this entry yet; one is issued within a minute or so."
+ALTERED = "This entry was altered in the database; find out more with: daybook verify"
 
 
 def checkpoint(connection: Connection[Any], size: int | None) -> Checkpoint:
@@ -37,9 +41,35 @@ def proof(connection: Connection[Any], position: int, sealed: Checkpoint) -> str
             f"Entry {position} is newer than the checkpoint of {sealed.size} entries; run: daybook seal --once"
         )
     [canonical] = stored(connection, sql.SQL("position = %(at)s"), {"at": position}, 1)
-    path = in_base64(merkle.inclusion(connection, position, sealed.size))
-    lines = [verifier.PROOF_HEAD, f"extra {b64encode(canonical).decode()}", f"index {position - 1}", *path, ""]
-    return "\n".join(lines) + "\n" + sealed.note
+    return _written(position, canonical, merkle.inclusion(connection, position, sealed.size), sealed)
+
+
+class Proof(NamedTuple):
+    """The proof of an entry, or why there is none."""
+
+    text: str | None
+    reason: str | None
+
+
+def proofs(connection: Connection[Any], positions: Collection[int]) -> dict[int, Proof]:
+    """The ``.tlog-proof`` of each of some entries in the latest checkpoint, or why it has none."""
+    sealed = checkpoints.latest(connection)
+    within = [position for position in positions if sealed and position <= sealed.size]
+    found = {position: Proof(None, NOT_SEALED) for position in positions}
+    if sealed and within:
+        paths = merkle.inclusions(connection, within, sealed.size)
+        for row in rows.some(connection, sql.SQL("position = ANY(%(at)s)"), {"at": within}, len(within)):
+            if row.canonical is None or row.leaf != row.stored:
+                found[row.position] = Proof(None, ALTERED)
+            else:
+                text = _written(row.position, row.canonical, paths[row.position], sealed)
+                found[row.position] = Proof(text, None)
+    return found
+
+
+def _written(position: int, canonical: bytes, path: Iterable[bytes], sealed: Checkpoint) -> str:
+    head = [verifier.PROOF_HEAD, f"extra {b64encode(canonical).decode()}", f"index {position - 1}"]
+    return "\n".join([*head, *in_base64(path), ""]) + "\n" + sealed.note
 
 
 def growth(connection: Connection[Any], old: Checkpoint, new: Checkpoint) -> dict[str, Any]:

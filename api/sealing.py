@@ -19,6 +19,7 @@ def check(settings: Settings) -> None:
     """Raise ``ValueError`` where something that is set cannot be used."""
     try:
         found = signers(settings)
+        receipt_signers(settings)
         known = [Key.parse(vkey) for vkey in vkeys(settings)]
     except (SignerError, Unproven) as error:
         raise ValueError(str(error)) from None
@@ -51,10 +52,22 @@ def signers(settings: Settings) -> list[Signing]:
     return found
 
 
+def receipt_signers(settings: Settings) -> list[Signing]:
+    """Who signs receipts: a key of their own where one is set, named after the origin, else whoever signs checkpoints.
+
+    Raises :class:`~ledger.notes.SignerError`.
+    """
+    if settings.receipt_key is None:
+        return signers(settings)
+    if not settings.origin:
+        raise SignerError("DAYBOOK_RECEIPT_KEY needs DAYBOOK_ORIGIN, the name of the ledger")
+    return [Signer(f"{settings.origin}/receipts", settings.receipt_key.get_secret_value())]
+
+
 def vkeys(settings: Settings) -> list[str]:
     """The public keys that checkpoints may be signed by, the current one first."""
     known = [signer.vkey for signer in signers(settings)]
-    known += [vkey.strip() for vkey in [settings.seal_vkey or "", *settings.seal_old_keys.split(",")]]
+    known += [vkey.strip() for vkey in [settings.seal_vkey or "", *(settings.seal_old_keys or "").split(",")]]
     return list(dict.fromkeys(filter(None, known)))
 
 
@@ -73,7 +86,7 @@ def places(settings: Settings) -> list[Place]:
 def witnesses(settings: Settings) -> list[Witness]:
     """Who cosigns checkpoints; raises ``ValueError`` for what is no witness."""
     found = []
-    for told in filter(str.strip, settings.witnesses.split(",")):
+    for told in filter(str.strip, (settings.witnesses or "").split(",")):
         url, _, vkey = told.strip().partition(" ")
         try:
             kind = Key.parse(vkey).kind

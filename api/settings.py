@@ -76,15 +76,17 @@ class Settings(BaseSettings):
     """A command that signs instead, by a key service: the text on stdin, the base64 of the signature on stdout."""
     seal_vkey: str | None = None
     """The public key of what the command signs with; for a process that does not sign, that of the ledger."""
-    seal_old_keys: str = ""
+    seal_old_keys: str | None = None
     """Public keys that signed earlier checkpoints, with commas between; they keep verifying."""
+    receipt_key: SecretStr | None = None
+    """Base64 of the 32 bytes of another Ed25519 key, for the receipts of a server that is not to hold the seal key."""
     publish_folder: Path | None = None
     """A folder outside the database where each checkpoint is left as a file."""
     publish_url: SecretStr | None = None
     """An address each checkpoint is sent to: by PUT where it names {size}, else by POST."""
     publish_command: str | None = None
     """A command that is given each checkpoint on stdin, such as one that sends e-mail."""
-    witnesses: str = ""
+    witnesses: str | None = None
     """Witnesses that cosign checkpoints, with commas between: for each its address, a space and its public key."""
 
     @model_validator(mode="after")

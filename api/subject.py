@@ -10,8 +10,8 @@ from psycopg import Connection, sql
 
 from domain.command import Actor
 from domain.event import Event
+from domain.look import LookPurpose
 from domain.rule import NOT_FOUND, Rule
-from domain.vocabulary import LookPurpose
 from ledger import forgetting
 from ledger.reading import decoded_lines, head, line
 from ledger.vault import Vault, is_sealed, subject_in

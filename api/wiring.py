@@ -17,7 +17,7 @@ from ledger.notes import Signing
 from ledger.vault import Vault
 from ledger.writer import Writer
 
-from .sealing import signers
+from .sealing import receipt_signers
 from .settings import Settings
 
 
@@ -51,7 +51,7 @@ def open_desk(settings: Settings, looks_every_s: float | None = ENTERED_EVERY_S)
         looks = Looks(ledger.enter_all, lambda: datetime.now(UTC), looks_every_s)
         try:
             with forgetting.watching(url, vault):
-                yield Desk(url, pool, vault, ledger, signers(settings), looks)
+                yield Desk(url, pool, vault, ledger, receipt_signers(settings), looks)
         finally:
             try:
                 looks.close()

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from .aggregate import Aggregate
 from .command import Context, command
-from .event import DECIDED, NIL, Event
+from .event import DECIDED, NIL, Event, of
 from .person import ERASED, LegalBasis, Person, RelationshipPart
 from .policy import RetentionPeriods
 from .rule import Rule
@@ -30,7 +30,6 @@ from .vocabulary import (
     Role,
     Text,
     Tier,
-    of,
 )
 
 STAFF = (Role.AGENT, Role.SUPERVISOR)

@@ -35,6 +35,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENTS: dict[str, type[Event]] = {}
 
 
+def of(field: str) -> msgspec.Meta:
+    """Marks a personal field as that of another person: the one whose id stands in ``field`` of the same event."""
+    return msgspec.Meta(extra={"of": field})
+
+
 class UnknownSchema(Exception):
     """An entry has a form that this version of Daybook does not know."""
 

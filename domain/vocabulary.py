@@ -34,13 +34,6 @@ Personal = Annotated[
     ),
 ]
 """At most ``TEXT_MAX`` characters in clear, checked where it comes in: sealed it is longer, and is read back so."""
-
-
-def of(field: str) -> Meta:
-    """Marks a personal field as that of another person: the one whose id stands in ``field`` of the same event."""
-    return Meta(extra={"of": field})
-
-
 Instant = Annotated[datetime, Meta(tz=True, description="An instant, with its time zone.")]
 WEIGHED = {"weighed": True}
 """Marks, as the ``extra`` of a type, what rules weighed or totals were made of, so that it is never amended."""
@@ -99,21 +92,6 @@ class CustomerKind(StrEnum):
     """A distributor or franchisee who sells on what we make."""
     INTERNAL = "internal"
     """A part of our own organisation that another part serves."""
-
-
-class LookPurpose(StrEnum):
-    """What somebody looked at personal data for."""
-
-    ANSWER = "answer"
-    """A question was answered, such as a customer's page."""
-    REPLAY = "replay"
-    """A case was replayed."""
-    EXPLANATION = "explanation"
-    """A row of a read model was explained."""
-    EXPORT = "export"
-    """What is held of a person was exported."""
-    PROOF = "proof"
-    """Evidence was taken out of the ledger."""
 
 
 class ContactKind(StrEnum):

@@ -33,6 +33,9 @@ TILE_OF = """
     SELECT hashes = (SELECT string_agg(leaf, '' ORDER BY position) FROM ledger.entries
                       WHERE position BETWEEN 256 * index + 1 AND 256 * index + 256)
       FROM seals.tiles WHERE level = 0 AND index = %s"""
+LATE = """
+    SELECT extract(epoch FROM clock_timestamp() - coalesce(max(issued_at), '-infinity')) FROM seals.checkpoints
+    HAVING coalesce(max(size), 0) < (SELECT position FROM ledger.head)"""
 
 Notice = Callable[[str], None]
 
@@ -78,6 +81,12 @@ def _refuse_inconsistent(connection: Connection[Any], last: Checkpoint, size: in
         verify_consistency(last.size, size, last.root, root, merkle.consistency(connection, last.size, size))
     except Unproven as error:
         raise TreeBroken(f"{error} Run: daybook verify") from None
+
+
+def late(connection: Connection[Any]) -> float:
+    """For how many seconds no checkpoint was issued though there are entries that none covers; 0 where all are."""
+    row = connection.execute(LATE).fetchone()
+    return float(row[0]) if row else 0.0
 
 
 def hand_out(connection: Connection[Any], places: Sequence[Place], witnesses: Sequence[Witness]) -> list[str]:

@@ -10,7 +10,7 @@ from ledger import checkpoints, database, sealing
 from ledger.database import Duty
 from ledger.notes import Signing
 
-from ..sealing import places, signers, vkeys, witnesses
+from ..sealing import places, receipt_signers, signers, vkeys, witnesses
 from ..settings import Settings, SettingsError, load
 from ..wiring import ready_url
 from .projecting import stop_with_stdin
@@ -34,12 +34,21 @@ def seal(
     attached: Annotated[
         bool, typer.Option("--attached", help="Say nothing but faults, and stop when standard input closes.")
     ] = False,
+    late_max: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Seal nothing; exit with 1 when entries are not sealed though so many seconds have passed."
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Issue signed checkpoints as entries come in, publish them, and have them witnessed, until stopped with Ctrl-C."""
     settings = load()
     keys = _signers(settings)
     url = ready_url(settings)
+    if late_max is not None:
+        _refuse_late(url, late_max)
+        return
     if once:
         _seal_once(settings, keys, url, json)
         return
@@ -72,9 +81,20 @@ def _seal_once(settings: Settings, keys: list[Signing], url: str, json: bool) ->
         fail(" ".join(failed))
 
 
+def _refuse_late(url: str, late_max: float) -> None:
+    with database.connect(url, Duty.SEALER) as connection:
+        late = sealing.late(connection)
+    if late > late_max:
+        fail(f"The last checkpoint is {late:.0f} s old, and entries were added since; is daybook seal running?")
+
+
 def seal_key(json: JsonFlag = False) -> None:
-    """Print the public keys that verify this ledger's checkpoints, the current one first; hand them to auditors."""
-    found = vkeys(load())
+    """Print the public keys that verify this ledger's checkpoints, the current one first; hand them to auditors.
+
+    Where receipts are signed with a key of their own, its public key is the last one.
+    """
+    settings = load()
+    found = list(dict.fromkeys([*vkeys(settings), *(signer.vkey for signer in receipt_signers(settings))]))
     if not found:
         raise SettingsError("Set DAYBOOK_ORIGIN and DAYBOOK_SEAL_KEY; make a key with: openssl rand -base64 32")
     if json:

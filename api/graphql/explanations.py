@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from psycopg import Connection
 from strawberry.types.field import StrawberryField
 
-from domain.vocabulary import LookPurpose
+from domain.look import LookPurpose
 from projections.engine import as_of as engine
 from projections.engine.cut import Cut
 from projections.engine.explaining import Explained, explain, key_of

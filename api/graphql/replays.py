@@ -1,5 +1,6 @@
 """The replay of a case over GraphQL."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -7,13 +8,17 @@ import anyio.to_thread
 from msgspec import Meta, Struct
 from strawberry.types.field import StrawberryField
 
-from domain.vocabulary import CaseState, LookPurpose
+from domain.look import LookPurpose
+from domain.vocabulary import CaseState
 
+from .. import proofs
 from ..replay import Step, replay
+from .entries import Proof, as_told
 from .queries import query
 from .request import Context, Info, Ready
 from .rows import argument
 from .scalars import Long
+from .selection import selects
 from .steps import EntryStep, FieldChange, told
 from .types import outgoing
 
@@ -37,6 +42,8 @@ class ReplayStep(EntryStep):
     """Where it stood after."""
     changes: list[ReplayChange]
     """What the entry changed in the case."""
+    proof: Proof
+    """That the entry stands in the ledger as it was sealed."""
 
 
 class CaseReplay(Struct):
@@ -64,16 +71,18 @@ async def _case_replay(
 ) -> Ready:
     await context.services.reader.wait([], at_least)
 
-    def replayed() -> list[Step]:
+    def replayed() -> tuple[list[Step], dict[int, proofs.Proof]]:
         with context.services.desk.pool.connection() as connection:
-            return replay(connection, id, at_position)
+            steps = replay(connection, id, at_position)
+            wanted = selects(info.field_nodes, context.scope, "steps", "proof")
+            return steps, proofs.proofs(connection, [step.entry.position for step in steps]) if wanted else {}
 
-    steps = await anyio.to_thread.run_sync(replayed)
+    steps, proven = await anyio.to_thread.run_sync(replayed)
     context.takes(LookPurpose.REPLAY, f"case {id}", [step.entry for step in steps])
-    return context.shaped(info, CaseReplay, {"id": str(id), "steps": [_told(step) for step in steps]})
+    return context.shaped(info, CaseReplay, {"id": str(id), "steps": [_told(step, proven) for step in steps]})
 
 
-def _told(step: Step) -> dict[str, Any]:
+def _told(step: Step, proven: Mapping[int, proofs.Proof]) -> dict[str, Any]:
     return told(
         ReplayStep,
         step.entry,
@@ -82,4 +91,5 @@ def _told(step: Step) -> dict[str, Any]:
         state_after=step.after and step.after["state"],
         voided_by=step.voided_by,
         amended_by=step.amended_by,
+        proof=as_told(proven.get(step.entry.position)),
     )

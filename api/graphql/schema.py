@@ -13,6 +13,7 @@ from domain.rule import Rule
 
 from . import errors
 from .commands import mutations
+from .entries import entry_queries
 from .explanations import explain_queries
 from .measures import metric_queries
 from .persons import person_queries
@@ -33,6 +34,7 @@ def schema() -> strawberry.Schema:
         *metric_queries(),
         *replay_queries(),
         *explain_queries(),
+        *entry_queries(),
         *standing_queries(),
         *person_queries(),
     ]

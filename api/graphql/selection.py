@@ -64,6 +64,12 @@ def selected(nodes: Iterable[FieldNode | OperationDefinitionNode], scope: Scope)
     return [Selected(key, places[0].name.value, places) for key, places in found.items()]
 
 
+def selects(nodes: Iterable[FieldNode], scope: Scope, *path: str) -> bool:
+    """Whether a field is selected, some levels below, by whatever names in the answer."""
+    below = [chosen for chosen in selected(nodes, scope) if chosen.name == path[0]]
+    return bool(below) and (len(path) == 1 or any(selects(each.nodes, scope, *path[1:]) for each in below))
+
+
 def included(directives: Iterable[DirectiveNode], scope: Scope) -> bool:
     """Whether ``@skip`` and ``@include`` leave a place in."""
     for directive in directives:

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 from strawberry.types.field import StrawberryField
 
+from ledger import checkpoints
 from projections.engine import alarms, lease
 from projections.engine.lease import ProjectorState
 from projections.engine.model import definition, models
@@ -20,8 +21,12 @@ ALARMS_MAX = 100
 """Why: who has more alarms than fit a screen builds the read model anew rather than reading on."""
 STANDING = """
     SELECT json_build_object(
-        'ledger', (SELECT json_build_object('head', position, 'recorded_at', nullif(recorded_at, '-infinity'))
-                     FROM ledger.head),
+        'ledger', (SELECT json_build_object('head', h.position, 'recorded_at', nullif(h.recorded_at, '-infinity'),
+                       'checkpoint', (SELECT json_build_object('size', c.size, 'root', encode(c.root, 'base64'),
+                                             'note', c.note, 'issued_at', c.issued_at)
+                                        FROM (:latest) c (size, root, note, issued_at)),
+                       'vkey', (SELECT p.vkey FROM seals.checkpoints p ORDER BY p.size DESC LIMIT 1))
+                     FROM ledger.head h),
         'builds', (SELECT coalesce(json_agg(json_build_object(
                        'model', b.model, 'version', b.version, 'position', b.position, 'posted_at', b.posted_at,
                        'state', b.state, 'quarantined', (SELECT count(*) FROM books.quarantine q
@@ -30,7 +35,9 @@ STANDING = """
                        'fingerprint', b.fingerprint, 'checksum', b.checksum,
                        'certified_position', b.certified_position)), '[]')
                      FROM books.builds b WHERE b.state IN ('serving', 'building')),
-        'projector', (SELECT row_to_json(p) FROM (:projector) p))::text""".replace(":projector", lease.STANDING)
+        'projector', (SELECT row_to_json(p) FROM (:projector) p))::text""".replace(
+    ":projector", lease.STANDING
+).replace(":latest", checkpoints.LATEST)
 ALARMS = "SELECT coalesce(json_agg(a), '[]')::text FROM (:alarms LIMIT %(most)s) a".replace(":alarms", alarms.ALARMS)
 
 
@@ -52,6 +59,19 @@ NO_BUILD: dict[str, Any] = {
 """What is told of a read model that has no build in service."""
 
 
+class Checkpoint(Struct):
+    """What was signed of the ledger: the root of the Merkle tree over its first entries."""
+
+    size: int
+    """How many entries it covers."""
+    root: str
+    """The root, in base64."""
+    note: str
+    """The signed note (C2SP tlog-checkpoint), with the signatures of witnesses where there are any."""
+    issued_at: datetime
+    """When it was issued."""
+
+
 class LedgerStanding(Struct):
     """Where the ledger stands."""
 
@@ -59,6 +79,10 @@ class LedgerStanding(Struct):
     """The position of the last entry; 0 while there is none."""
     recorded_at: datetime | None
     """When it was entered."""
+    checkpoint: Checkpoint | None
+    """The last one that was issued; null while nothing is sealed."""
+    vkey: str | None
+    """The public key it is signed with. To rely on a proof, take the key from somewhere else than from here."""
 
 
 class Projection(Struct):

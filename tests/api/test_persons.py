@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from api.receipts import receipt
 from domain.vocabulary import Role
 from ledger.notes import Signer
-from ledger.verifier import Key, Unproven, open_note
+from ledger.verifier import Key, Receipt, Unproven, check_file, open_note, report
 from tests.api.asking import Api, open_api
 
 NAME, MAIL, STORY, SAID = "王小明", "ming@example.org", "我的表停了。", "Sie klang enttäuscht."
@@ -162,6 +163,21 @@ def test_the_receipt_says_what_was_done_and_is_signed(api: Api) -> None:
     ]  # fmt: skip
     with pytest.raises(Unproven):
         open_note(payload["receipt"].replace("R-1", "R-2"), [Key.parse(SIGNER.vkey)])
+
+
+def test_the_receipt_is_checked_like_any_other_evidence(api: Api) -> None:
+    customer = person(api)
+    text = erase(api, customer)["receipt"]
+
+    proven = check_file(text.encode(), [Key.parse(SIGNER.vkey)])
+
+    assert isinstance(proven, Receipt)
+    told = report(proven)
+    assert told[0].startswith(f"That customer {customer} was erased on 20")
+    assert told[0].endswith(f"by root was signed by {SIGNER.name} ({Key.parse(SIGNER.vkey).id.hex()}).")
+    assert told[1:] == ["Why: R-1"]
+    with pytest.raises(Unproven):
+        check_file(text.replace(customer, str(UUID(int=1))).encode(), [Key.parse(SIGNER.vkey)])
 
 
 def test_the_receipt_is_the_same_whenever_it_is_asked_for(api: Api) -> None:

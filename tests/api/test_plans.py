@@ -17,6 +17,7 @@ from api.graphql.paths import Path, filters, is_instant, paths
 from api.graphql.plan import Plan, Planner
 from api.graphql.schema import executable
 from api.graphql.selection import Scope
+from domain.event import events, marked
 from domain.vocabulary import Role
 from projections.engine import builds
 from projections.engine.model import ReadModel, columns, models
@@ -70,8 +71,11 @@ def _fill(admin: Connection[Any], model: type[ReadModel], table: str) -> None:
 
 def _made(model: type[ReadModel], column: str, hint: Any) -> str:
     plain, nullable = optional(hint)
+    known = [*events()] if marked(hint, "event") else []
     if isinstance(plain, type) and issubclass(plain, Enum):
-        codes = [f"'{member.value}'" for member in plain]
+        known = [member.value for member in plain]
+    if known:
+        codes = [f"'{code}'" for code in known]
         return f"(ARRAY[{', '.join(codes)}])[1 + {COMMON} % {len(codes)}]"
     number = "n" if column == model.spec.key else COMMON
     return MADE[postgres_type(hint)].format(column=column, number=number, nullable=str(nullable).lower())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from api.sealing import receipt_signers, vkeys
 from api.settings import Mode, SettingsError, load
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -73,6 +74,23 @@ def test_with_a_server_of_ones_own_the_secrets_must_be_set(monkeypatch: pytest.M
     assert list(elsewhere.iterdir()) == []
 
 
+def test_receipts_are_signed_by_a_key_of_their_own_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://unused")
+    monkeypatch.setenv("DAYBOOK_SEAL_KEY", base64.b64encode(b"s" * 32).decode())
+    monkeypatch.setenv("DAYBOOK_ORIGIN", "ledger.example.com/cases")
+    assert [signer.name for signer in receipt_signers(load())] == ["ledger.example.com/cases"]
+
+    monkeypatch.setenv("DAYBOOK_RECEIPT_KEY", base64.b64encode(b"r" * 32).decode())
+    (signer,) = receipt_signers(load())
+    assert signer.name == "ledger.example.com/cases/receipts"
+    assert signer.vkey not in vkeys(load())
+
+    monkeypatch.setenv("DAYBOOK_SEAL_KEY", "")
+    monkeypatch.setenv("DAYBOOK_ORIGIN", "")
+    with pytest.raises(SettingsError, match="DAYBOOK_RECEIPT_KEY needs DAYBOOK_ORIGIN"):
+        load()
+
+
 def test_an_empty_setting_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://unused")
     for name in ("DAYBOOK_PORT", "DAYBOOK_HOME", "DAYBOOK_MODE", "DAYBOOK_MASTER_KEY"):
@@ -95,8 +113,8 @@ def test_a_ledger_begins_only_where_it_is_asked_for(elsewhere: Path) -> None:
     again = load()
     assert again.master_key_bytes() == begun.master_key_bytes()
     assert again.token_secret_text() == begun.token_secret_text()
-    assert [path.name for path in (elsewhere / ".daybook").iterdir()] == ["secrets.env"]
-    assert (elsewhere / ".daybook" / "secrets.env").stat().st_mode & 0o077 == 0
+    kept = {path.name: path.stat().st_mode & 0o077 for path in (elsewhere / ".daybook").iterdir()}
+    assert kept == {"secrets.env": 0, "seal.env": 0}
 
 
 def test_a_home_that_only_has_a_database_has_a_ledger(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +130,7 @@ def test_a_home_that_only_has_a_database_has_a_ledger(elsewhere: Path, monkeypat
         "status",
         "serve",
         "project",
-        "check",
+        "spot-check",
         "token --role agent --subject ann",
         "simulate --customers 1",
         "review-tiers",

@@ -33,12 +33,12 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("daybook:")}
 STAYING = {name: service for name, service in SERVICES.items() if "restart" in service}
 REQUIRED = r"\$\{([A-Z_]+):\?set it in \.env\}"
-LOGINS = ("daybook_operator", "daybook_api_login", "daybook_projector_login")
+LOGINS = ("daybook_operator", "daybook_api_login", "daybook_projector_login", "daybook_sealer_login")
 READY_S = 60.0
 
 
 def test_what_stays_is_watched_and_started_again_and_the_rest_ends() -> None:
-    assert set(STAYING) == {"postgres", "api", "projector"}
+    assert set(STAYING) == {"postgres", "api", "projector", "sealer"}
     assert set(SERVICES) - set(STAYING) == {"migrate", "operator"}
     for service in STAYING.values():
         assert service["restart"] == "unless-stopped"
@@ -47,7 +47,7 @@ def test_what_stays_is_watched_and_started_again_and_the_rest_ends() -> None:
 
 def test_what_needs_the_tables_waits_for_the_migration_and_that_for_the_database() -> None:
     assert SERVICES["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    for name in ("api", "projector", "operator"):
+    for name in ("api", "projector", "sealer", "operator"):
         assert SERVICES[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
 
 
@@ -79,9 +79,11 @@ def test_our_containers_have_no_rights_and_one_port_is_open_on_this_machine_only
     assert re.findall(r"^USER (\d+)$", (ROOT / "Dockerfile").read_text("utf-8"), flags=re.M) == ["10001"]
 
 
-def test_the_projector_and_the_migration_hold_no_key() -> None:
+def test_the_projector_and_the_migration_hold_no_key_and_nobody_a_key_of_another() -> None:
     for name in ("projector", "migrate"):
         assert set(SERVICES[name]["environment"]) == {"DATABASE_URL", "PGPASSWORD"}
+    assert "DAYBOOK_SEAL_KEY" not in SERVICES["api"]["environment"]
+    assert not {"DAYBOOK_MASTER_KEY", "DAYBOOK_TOKEN_SECRET"} & set(SERVICES["sealer"]["environment"])
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,7 @@ class Stack(NamedTuple):
             for name, value in SERVICES[service]["environment"].items()
         }
         told["DATABASE_URL"] = self.url(urlsplit(told["DATABASE_URL"]).username or "")
+        told |= {name: str(self.home / "checkpoints") for name in told if name == "DAYBOOK_PUBLISH_FOLDER"}
         told |= {"DAYBOOK_HOME": str(self.home), "DAYBOOK_MODE": "production", "PATH": os.environ["PATH"]}
         return told | ({"DAYBOOK_PORT": str(self.port), "DAYBOOK_HOST": "127.0.0.1"} if service == "api" else {})
 
@@ -191,11 +194,12 @@ def stack(secrets: dict[str, str]) -> Iterator[Stack]:
 
 
 def test_the_services_work_together_each_with_the_rights_of_its_duty(stack: Stack) -> None:
-    with stack.running("projector") as projector, stack.running("api") as api:
+    with stack.running("projector") as projector, stack.running("api") as api, stack.running("sealer") as sealer:
         simulated = stack.run("operator", "simulate", "--customers=5", "--months=3", "--json")
         assert simulated.returncode == 0, simulated.stderr
         entries = json.loads(simulated.stdout)["entries"]
-        wait_until(lambda: stack.healthy("api") and stack.healthy("projector"), projector, api)
+        services = ("api", "projector", "sealer")
+        wait_until(lambda: all(map(stack.healthy, services)), projector, api, sealer)
         token = stack.run("api", "token", "--role=agent", "--subject=ann").stdout.strip()
         answer = httpx.post(
             f"http://127.0.0.1:{stack.port}/graphql",
@@ -204,12 +208,20 @@ def test_the_services_work_together_each_with_the_rights_of_its_duty(stack: Stac
         )
 
     assert answer.json()["data"] == {"customers": {"totalCount": 5}}
-    assert (projector.returncode, api.returncode) == (0, 0)
+    assert (projector.returncode, api.returncode, sealer.returncode) == (0, 0, 0)
+    sealed = stack.run("operator", "seal", "--once", "--json")
+    assert sealed.returncode == 0, sealed.stderr
+    verified = stack.run("operator", "verify", "--copies", str(stack.home / "checkpoints"), "--json")
+    assert verified.returncode == 0, verified.stderr
+    told = json.loads(verified.stdout)
+    assert (told["sealed"], told["faults"], told["keys_given"]) == (told["head"], 0, True)
+    assert told["copies"] == len(list((stack.home / "checkpoints").glob("*.checkpoint"))) > 0
     assert not stack.healthy("api")
 
 
 @pytest.mark.parametrize(
-    ("service", "duties"), [("operator", set(Duty)), ("api", {Duty.API}), ("projector", {Duty.PROJECTOR})]
+    ("service", "duties"),
+    [("operator", set(Duty)), ("api", {Duty.API}), ("projector", {Duty.PROJECTOR}), ("sealer", {Duty.SEALER})],
 )
 def test_a_login_can_take_the_roles_of_its_duty_only(service: str, duties: set[Duty], stack: Stack) -> None:
     environment = stack.environment(service)
