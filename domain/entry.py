@@ -13,6 +13,7 @@ from .aggregate import Aggregate
 from .command import Context, command
 from .customer import Customer
 from .event import DECIDED, Event, input_fields, marked
+from .look import Look
 from .misfit import Misfit
 from .policy import Policy
 from .purchase import Purchase
@@ -29,6 +30,9 @@ POLICY_STAYS = Rule(
     "ENTRY_POLICY_STAYS", "A policy that was in force stays on record; publish the next version instead."
 )
 MERGE_STAYS = Rule("ENTRY_MERGE_STAYS", "A merge is undone by unmerge_customer, not by a correction.")
+EVIDENCE_STAYS = Rule(
+    "ENTRY_EVIDENCE_STAYS", "Who looked, and who was erased, stays on record as it was entered; it is not corrected."
+)
 SECOND_PERSON = Rule("ENTRY_SECOND_PERSON", "You entered this, and it speaks of money; another person must correct it.")
 FIELD_NOT_AMENDABLE = Rule(
     "ENTRY_FIELD_NOT_AMENDABLE", "{name} cannot be amended in {kind}; what can be: {known}.", field="changes"
@@ -117,6 +121,7 @@ class Entry(Aggregate):
         NOT_CORRECTABLE.refuse_if(target.aggregate is Entry)
         POLICY_STAYS.refuse_if(target.aggregate is Policy)
         MERGE_STAYS.refuse_if(isinstance(target, Customer.Merged | Customer.Unmerged))
+        EVIDENCE_STAYS.refuse_if(isinstance(target, Look.Recorded | Customer.Erased))
         SECOND_PERSON.refuse_if(target.aggregate in MONEY and target.actor_id == context.actor.id)
 
 

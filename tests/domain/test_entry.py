@@ -7,6 +7,7 @@ from domain.case import Case
 from domain.customer import Customer
 from domain.entry import Entry
 from domain.event import Event
+from domain.look import Look, LookPurpose
 from domain.policy import ServiceTargets
 from domain.purchase import Line, Purchase
 from domain.remedy import Remedy
@@ -258,3 +259,18 @@ def test_a_merge_is_undone_and_not_corrected() -> None:
 
     for command, fact in ((Entry.void, VOID), (Entry.amend, AMENDMENT)):
         before.when(command, before.entries[1], fact, context=SUPERVISOR).then_refused("ENTRY_MERGE_STAYS")
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        Customer.Erased(reason="asked for"),
+        Look.Recorded(purpose=LookPurpose.REPLAY, subject_id=CUSTOMER),
+    ],
+    ids=lambda fact: fact.type_name,
+)
+def test_who_looked_and_who_was_erased_is_not_corrected(fact: Event) -> None:
+    before = given(fact)
+
+    for command, correction in ((Entry.void, VOID), (Entry.amend, AMENDMENT)):
+        before.when(command, before.entries[0], correction, context=SUPERVISOR).then_refused("ENTRY_EVIDENCE_STAYS")
