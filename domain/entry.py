@@ -30,8 +30,9 @@ POLICY_STAYS = Rule(
     "ENTRY_POLICY_STAYS", "A policy that was in force stays on record; publish the next version instead."
 )
 MERGE_STAYS = Rule("ENTRY_MERGE_STAYS", "A merge is undone by unmerge_customer, not by a correction.")
-EVIDENCE_STAYS = Rule(
-    "ENTRY_EVIDENCE_STAYS", "Who looked, and who was erased, stays on record as it was entered; it is not corrected."
+LOOK_STAYS = Rule("ENTRY_LOOK_STAYS", "Who looked stays on record as it was entered.")
+ERASURE_STAYS = Rule(
+    "ENTRY_ERASURE_STAYS", "An erasure cannot be taken back or told otherwise: what was destroyed is gone."
 )
 SECOND_PERSON = Rule("ENTRY_SECOND_PERSON", "You entered this, and it speaks of money; another person must correct it.")
 FIELD_NOT_AMENDABLE = Rule(
@@ -121,7 +122,8 @@ class Entry(Aggregate):
         NOT_CORRECTABLE.refuse_if(target.aggregate is Entry)
         POLICY_STAYS.refuse_if(target.aggregate is Policy)
         MERGE_STAYS.refuse_if(isinstance(target, Customer.Merged | Customer.Unmerged))
-        EVIDENCE_STAYS.refuse_if(isinstance(target, Look.Recorded | Customer.Erased))
+        LOOK_STAYS.refuse_if(target.aggregate is Look)
+        ERASURE_STAYS.refuse_if(isinstance(target, Customer.Erased))
         SECOND_PERSON.refuse_if(target.aggregate in MONEY and target.actor_id == context.actor.id)
 
 

@@ -21,6 +21,11 @@ RETAINED = Rule(
     "ERASURE_RETAINED",
     "The {what} {id} must be kept until {until} by {duty}; erase the customer after that.",
 )
+BACKDATED = Rule(
+    "ERASURE_BACKDATED",
+    "An erasure happens when it is asked for, by the rules of now; leave occurredAt out.",
+    field="occurredAt",
+)
 ERASED = Rule("PERSON_ERASED", "The person was erased; nothing more that is personal can be recorded in their name.")
 
 DEFAULTS = RetentionPeriods(effective_from=EPOCH)

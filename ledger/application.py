@@ -18,8 +18,9 @@ from psycopg_pool import ConnectionPool
 
 from domain.aggregate import SKEW, Aggregate, standing
 from domain.command import Command, Context
+from domain.customer import Customer
 from domain.event import Event
-from domain.person import ERASED, Person
+from domain.person import BACKDATED, ERASED, Person
 from domain.policy import POLICY_STREAMS
 from domain.rule import FORBIDDEN, IDEMPOTENCY_CONFLICT, NOT_FOUND, OCCURRED_IN_FUTURE, VERSION_CONFLICT, Refused
 
@@ -146,7 +147,12 @@ class Ledger(Application[UUID]):
         super().close()
 
     def _history(self, stream_id: UUID, version: int | None = None) -> History:
-        return tuple(map(_as_event, self.events.get(stream_id, lte=version)))
+        history = tuple(map(_as_event, self.events.get(stream_id, lte=version)))
+        for event in history:
+            if isinstance(event, Customer.Erased):
+                # Whoever reads of it need not wait until it is time to look.
+                self.vault.forget(event.keys)
+        return history
 
     def _turn(self, stream_id: UUID) -> AbstractContextManager[Any]:
         with self._door:
@@ -219,6 +225,7 @@ class Ledger(Application[UUID]):
         if kind is Event:
             return self.entry(position(given))
         if kind is Person:
+            BACKDATED.refuse_if(context.at < self._now() - SKEW)
             return self._person(identifier(given, "id"))
         # First the fact, so that publishing a policy is not handed the version before it.
         if issubclass(kind, Event) and kind.aggregate is command.aggregate:

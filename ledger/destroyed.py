@@ -40,13 +40,12 @@ class DestroyedKeys:
         self.path = path
 
     def lines(self) -> list[Destroyed]:
-        """What is on the list; a last line that was cut short was never committed, and is none."""
+        """What is on the list; a line that was cut short was never committed, and is none."""
         try:
             text = self.path.read_bytes()
         except FileNotFoundError:
             return []
-        whole = text[: text.rfind(b"\n") + 1]
-        return [msgspec.json.decode(line, type=Destroyed) for line in whole.splitlines() if _is_whole(line)]
+        return [msgspec.json.decode(line, type=Destroyed) for line in text.splitlines() if _is_whole(line)]
 
     def keys(self) -> set[UUID]:
         """The ids of all keys on the list."""

@@ -228,15 +228,20 @@ class Vault:
                 return
             rows = connection.execute(ERASURES, (self._seen,)).fetchall()
         gone = {UUID(key) for _, keys in rows for key in keys}
+        self.forget(gone)
         with self._lock:
-            self._gone |= gone
-            for subject in gone:
-                self._keys.pop(subject, None)
             self._seen = max([self._seen, *(position for position, _ in rows)])
             self._looked = looked
         if gone:
-            for forget in self.on_forgotten:
-                forget()
+            for forgotten in self.on_forgotten:
+                forgotten()
+
+    def forget(self, subjects: Iterable[UUID]) -> None:
+        """Forget keys that were destroyed, and never keep them again."""
+        with self._lock:
+            for subject in subjects:
+                self._gone.add(subject)
+                self._keys.pop(subject, None)
 
     def _is_due(self) -> bool:
         return self._seen is None or time.monotonic() - self._looked >= FORGET_S_MAX

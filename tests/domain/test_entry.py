@@ -261,16 +261,15 @@ def test_a_merge_is_undone_and_not_corrected() -> None:
         before.when(command, before.entries[1], fact, context=SUPERVISOR).then_refused("ENTRY_MERGE_STAYS")
 
 
-@pytest.mark.parametrize(
-    "fact",
-    [
-        Customer.Erased(reason="asked for"),
-        Look.Recorded(purpose=LookPurpose.REPLAY, subject_id=CUSTOMER),
-    ],
-    ids=lambda fact: fact.type_name,
-)
-def test_who_looked_and_who_was_erased_is_not_corrected(fact: Event) -> None:
-    before = given(fact)
+def test_who_looked_is_not_corrected() -> None:
+    before = given(Look.Recorded(purpose=LookPurpose.REPLAY, subject_id=CUSTOMER))
 
     for command, correction in ((Entry.void, VOID), (Entry.amend, AMENDMENT)):
-        before.when(command, before.entries[0], correction, context=SUPERVISOR).then_refused("ENTRY_EVIDENCE_STAYS")
+        before.when(command, before.entries[0], correction, context=SUPERVISOR).then_refused("ENTRY_LOOK_STAYS")
+
+
+def test_an_erasure_stays() -> None:
+    before = given(Customer.Registered(), Customer.Erased(reason="R-1", keys=[CUSTOMER]))
+
+    for command, fact in ((Entry.void, VOID), (Entry.amend, AMENDMENT)):
+        before.when(command, before.entries[1], fact, context=SUPERVISOR).then_refused("ENTRY_ERASURE_STAYS")

@@ -108,6 +108,21 @@ def test_it_is_forgotten_at_once_where_that_is_asked(ledger: Ledger, pool: Pool,
     assert called == [1]
 
 
+def test_whoever_reads_of_it_forgets_the_key_without_being_told(url: str, ledger: Ledger, pool: Pool) -> None:
+    ada = register(ledger)
+    other = Ledger(pool, Writer(url), stranger(pool))
+    other.vault.provide([ada])
+    other.vault._looked += 3_600
+    erase(ledger, ada)
+    given = {"customer_id": ada, "kind": "complaint", "channel": "phone", "description": "again"}
+
+    with refused_with("PERSON_ERASED", ledger):
+        other.execute("open_case", given, acting())
+
+    assert other.vault._keys == {}
+    other.close()
+
+
 def test_a_key_read_just_before_it_was_destroyed_is_not_kept(
     ledger: Ledger, pool: Pool, admin: Connection[Any]
 ) -> None:

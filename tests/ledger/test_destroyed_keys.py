@@ -107,7 +107,7 @@ def test_whatever_was_added_is_on_the_list_and_a_line_cut_short_is_none(
     assert listed.keys() == {key for line in (*first, *then) for key in line.keys}
 
     listed.path.write_bytes(written[:cut])
-    left = written[:cut].count(b"\n")
+    left = written[:cut].count(b"}")
     assert listed.lines() == [*first, *then][:left]
     listed.add(then)
     assert listed.lines() == [*[*first, *then][:left], *then]

@@ -106,6 +106,23 @@ def test_nobody_but_the_admin_erases(ledger: Ledger, admin: Connection[Any]) -> 
     assert everything(admin) == before
 
 
+def test_it_is_judged_by_the_rules_of_now(ledger: Ledger, admin: Connection[Any]) -> None:
+    ada, key = register(ledger), uuid4()
+    complain(ledger, ada, datetime.now(UTC) - timedelta(days=400))
+    policy = {"effective_from": (datetime.now(UTC) - timedelta(days=2)).isoformat(), "complaint_months": 0}
+    ledger.execute("publish_retention_periods", policy, acting(Role.ADMIN))
+    policy = {"effective_from": datetime.now(UTC).isoformat(), "complaint_months": 60}
+    ledger.execute("publish_retention_periods", policy, acting(Role.ADMIN))
+    before = everything(admin)
+
+    yesterday = acting(Role.ADMIN, "root", at=datetime.now(UTC) - timedelta(days=1), command_id=key)
+    with refused_with("ERASURE_BACKDATED", ledger, field="occurredAt"):
+        ledger.execute("erase_customer", {"id": ada, "reason": "R-1"}, yesterday)
+    with refused_with("ERASURE_RETAINED", ledger):
+        erase(ledger, ada, key)
+    assert everything(admin) == before
+
+
 def test_a_legal_hold_and_a_complaint_stand_against_it_until_they_no_longer_do(
     ledger: Ledger, admin: Connection[Any]
 ) -> None:
