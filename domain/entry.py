@@ -13,6 +13,7 @@ from .aggregate import Aggregate
 from .command import Context, command
 from .customer import Customer
 from .event import DECIDED, Event, input_fields, marked
+from .look import Look
 from .misfit import Misfit
 from .policy import Policy
 from .purchase import Purchase
@@ -29,6 +30,7 @@ POLICY_STAYS = Rule(
     "ENTRY_POLICY_STAYS", "A policy that was in force stays on record; publish the next version instead."
 )
 MERGE_STAYS = Rule("ENTRY_MERGE_STAYS", "A merge is undone by unmerge_customer, not by a correction.")
+LOOK_STAYS = Rule("ENTRY_LOOK_STAYS", "Who looked stays on record as it was entered.")
 ERASURE_STAYS = Rule(
     "ENTRY_ERASURE_STAYS", "An erasure cannot be taken back or told otherwise: what was destroyed is gone."
 )
@@ -120,6 +122,7 @@ class Entry(Aggregate):
         NOT_CORRECTABLE.refuse_if(target.aggregate is Entry)
         POLICY_STAYS.refuse_if(target.aggregate is Policy)
         MERGE_STAYS.refuse_if(isinstance(target, Customer.Merged | Customer.Unmerged))
+        LOOK_STAYS.refuse_if(target.aggregate is Look)
         ERASURE_STAYS.refuse_if(isinstance(target, Customer.Erased))
         SECOND_PERSON.refuse_if(target.aggregate in MONEY and target.actor_id == context.actor.id)
 

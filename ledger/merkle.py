@@ -18,14 +18,15 @@ TILES_AT_ONCE_MAX = 256
 EMPTY = hashlib.sha256(b"").digest()
 
 READ = """
-    SELECT wanted.level, wanted.index, coalesce(tile.hashes, CASE wanted.level
+    SELECT level, index, coalesce(
+               (SELECT tile.hashes FROM seals.tiles tile WHERE tile.level = wanted.level AND tile.index = wanted.index),
+               CASE level
                WHEN 0 THEN (SELECT string_agg(leaf, '' ORDER BY position) FROM ledger.entries
                              WHERE position BETWEEN 256 * wanted.index + 1 AND 256 * wanted.index + 256)
                ELSE (SELECT string_agg(below.root, '' ORDER BY below.index) FROM seals.tiles below
                       WHERE below.level = wanted.level - 1
                         AND below.index BETWEEN 256 * wanted.index AND 256 * wanted.index + 255) END)
-      FROM unnest(%b::smallint[], %b::bigint[]) AS wanted (level, index)
-      LEFT JOIN seals.tiles tile ON tile.level = wanted.level AND tile.index = wanted.index"""
+      FROM unnest(%b::smallint[], %b::bigint[]) AS wanted (level, index)"""
 LEAVES = """
     SELECT (SELECT string_agg(leaf, '' ORDER BY position) FROM ledger.entries
              WHERE position BETWEEN 256 * index + 1 AND 256 * index + 256)

@@ -34,8 +34,8 @@ TILE_OF = """
                       WHERE position BETWEEN 256 * index + 1 AND 256 * index + 256)
       FROM seals.tiles WHERE level = 0 AND index = %s"""
 LATE = """
-    SELECT extract(epoch FROM clock_timestamp() - coalesce(max(issued_at), '-infinity')) FROM seals.checkpoints
-    HAVING coalesce(max(size), 0) < (SELECT position FROM ledger.head)"""
+    SELECT extract(epoch FROM clock_timestamp() - coalesce(max(issued_at), (SELECT recorded_at FROM ledger.head)))
+      FROM seals.checkpoints HAVING coalesce(max(size), 0) < (SELECT position FROM ledger.head)"""
 
 Notice = Callable[[str], None]
 

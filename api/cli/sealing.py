@@ -85,7 +85,7 @@ def _refuse_late(url: str, late_max: float) -> None:
     with database.connect(url, Duty.SEALER) as connection:
         late = sealing.late(connection)
     if late > late_max:
-        fail(f"The last checkpoint is {late:.0f} s old, and entries were added since; is daybook seal running?")
+        fail(f"Entries were added and nothing was sealed for {late:.0f} s; is daybook seal running?")
 
 
 def seal_key(json: JsonFlag = False) -> None:

@@ -1,5 +1,9 @@
 """``daybook verify``: is every stored row what was entered, and is everything sealed still there."""
 
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -8,13 +12,14 @@ import typer
 from ledger import database, verifying
 from ledger.database import Duty
 from ledger.verifier import Key, Unproven
-from ledger.verifying import Finding, Kind, Report, Trust
+from ledger.verifying import Finding, Kind, Readers, Report, Trust
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine.certifying import Compared, compare_certificates
 
 from ..sealing import vkeys
 from ..settings import Settings, load
 from ..wiring import ready_url
+from .rebuilding import PROCESSES_MAX
 from .report import JsonFlag, as_json, fail, out, progress
 
 SHOWN_MAX = 20
@@ -40,6 +45,7 @@ def verify(
     books: Annotated[
         bool, typer.Option(help="Also fold read models anew, and compare them with their certificates.")
     ] = True,
+    processes: Annotated[int, typer.Option(min=1, max=PROCESSES_MAX, help="How many processes hash side by side.")] = 1,
     json: JsonFlag = False,
 ) -> None:
     """Hash every row again from its columns, and compare with all that was ever sealed; exit code 1 for any fault."""
@@ -47,14 +53,24 @@ def verify(
     trust, url = _trust(settings, key), ready_url(settings)
     with database.connect(url, Duty.AUDITOR) as connection:
         since = verifying.last_verified(connection) if incremental else None
-        with progress("Verifying") as advance:
-            report = verifying.verify(connection, trust, copies=copies, since=since, advance=advance)
+        with progress("Verifying") as advance, _readers(url, processes) as readers:
+            report = verifying.verify(connection, trust, copies=copies, since=since, readers=readers, advance=advance)
         certificates = _certificates(url, report) if books and not incremental else []
         verifying.remember(connection, report)
     _tell(report, certificates, json)
     first = report.findings.first()
     if first:
         fail(f"{report.findings.counted} faults; the first: {_where(first)}{first.what}")
+
+
+@contextmanager
+def _readers(url: str, processes: int) -> Iterator[Readers | None]:
+    if processes == 1:
+        yield None
+        return
+    # Not forked: a copy of this process would share its connections.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+        yield Readers(executor, processes, url)
 
 
 def _trust(settings: Settings, given: list[str] | None) -> Trust:

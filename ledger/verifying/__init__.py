@@ -13,18 +13,20 @@ from psycopg import Connection
 
 from .. import merkle
 from ..merkle import TILE, TILE_HEIGHT
-from . import rows, sealed
+from . import sealed
+from .ahead import Readers, pieces
 from .comparing import Tiles, name_columns
 from .findings import Finding, Findings, Kind
 from .growing import Growing
 from .records import check_records, last_there
-from .rows import BLOCK
+from .rows import BLOCK, Block
 from .sealed import Anchor, Trust
 
 __all__ = [
     "Finding",
     "Findings",
     "Kind",
+    "Readers",
     "Report",
     "Trust",
     "Verified",
@@ -91,15 +93,16 @@ def verify(
     *,
     copies: Path | None = None,
     since: Verified | None = None,
+    readers: Readers | None = None,
     advance: Advance = lambda _done, _total: None,
 ) -> Report:
     """Verify the whole ledger, or what was entered ``since`` it was verified last.
 
-    ``copies`` is a folder of checkpoints that was kept apart from the database.
+    ``copies`` is a folder of checkpoints that was kept apart from the database; ``readers`` hash in other processes.
     """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        return examine(connection, trust, copies=copies, since=since, advance=advance)
+        return examine(connection, trust, copies=copies, since=since, readers=readers, advance=advance)
 
 
 def examine(
@@ -108,14 +111,15 @@ def examine(
     *,
     copies: Path | None = None,
     since: Verified | None = None,
+    readers: Readers | None = None,
     advance: Advance = lambda _done, _total: None,
 ) -> Report:
     """Verify as :func:`verify` does, within the transaction that is open, which should see one moment."""
     findings = Findings()
     last, told = last_there(connection, findings), sealed.copies(copies, trust, findings) if copies else []
-    work = _Work(connection, trust, findings, last, _usable(connection, since, findings, last), advance)
+    work = _Work(connection, trust, findings, last, _usable(connection, since, trust, findings, last), advance)
     work.anchors += sealed.check_kept(connection, told, last, findings)
-    work.tiles()
+    work.tiles(readers)
     check_records(connection, last, work.since, findings)
     cosignatures = sealed.check_cosignatures(connection, work.since, findings)
     name_columns(connection, findings, work.compared.sealed_leaves)
@@ -124,12 +128,15 @@ def examine(
     return Report(last, work.since, size, root, work.checkpoints, cosignatures, len(told), bool(trust.keys), findings)
 
 
-def _usable(connection: Connection[Any], since: Verified | None, findings: Findings, last: int) -> Verified | None:
-    """What was verified before, where the tree still begins with it; else everything is verified anew."""
+def _usable(
+    connection: Connection[Any], since: Verified | None, trust: Trust, findings: Findings, last: int
+) -> Verified | None:
+    """What was verified before, where it was signed and the tree still begins with it; else all is verified anew."""
     if since is None:
         return None
     try:
-        if since.size <= last and merkle.root(connection, since.size) == since.root:
+        signed = sealed.signed_root(connection, since.size, trust)
+        if since.size <= last and merkle.root(connection, since.size) == since.root == signed:
             return since
     except merkle.TreeBroken:
         pass
@@ -162,21 +169,23 @@ class _Work:
         # The one before it is looked for among those that follow what was verified.
         self.before = self._before()
 
-    def tiles(self) -> None:
+    def tiles(self, readers: Readers | None) -> None:
         """Compare all tiles, those that are not full included."""
-        for first in range(self.begun, self.last, PIECE * TILE):
+        firsts = range(self.begun, self.last, PIECE * TILE)
+        spans = [(first + 1, min(first + PIECE * TILE, self.last)) for first in firsts]
+        for (first, end), read in zip(spans, pieces(self.connection, spans, readers), strict=True):
+            self._piece(first - 1, end, read)
+            self.advance(end - self.begun, self.last - self.begun)
             if self.findings.counted > GIVEN_UP_MAX:
                 break
-            self._piece(first, min(first + PIECE * TILE, self.last))
-            self.advance(min(first + PIECE * TILE, self.last) - self.begun, self.last - self.begun)
         beyond = sealed.checkpoints(self.connection, self.last, 2**62)
         for issued in beyond:
             text = f"{issued.size} entries were sealed, and there are {self.last}."
             self.findings.add(Kind.POSITION_MISSING, self.last + 1, text, until=issued.size)
         self.compared.judged()
 
-    def _piece(self, first: int, end: int) -> None:
-        """Compare the tiles of the entries after ``first``, up to ``end``."""
+    def _piece(self, first: int, end: int, read: Sequence[Block]) -> None:
+        """Compare the tiles of the entries after ``first``, up to ``end``, which were ``read``."""
         after = -(-end // TILE)
         stored = sealed.tiles(self.connection, 0, first // TILE, after)
         issued = sealed.checkpoints(self.connection, first, end)
@@ -189,8 +198,6 @@ class _Work:
                 anchors.append(anchor)
             self.before = each.size
         anchors.sort()
-        # All of them first: while rows are streaming, the connection answers nothing else.
-        read = list(rows.blocks(self.connection, first + 1, end))
         for index in range(first // TILE, after):
             start, last = index * TILE, min((index + 1) * TILE, end)
             self._check_there(index, stored)

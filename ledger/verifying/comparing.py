@@ -12,7 +12,7 @@ from .growing import Growing
 from .rows import Block, row
 from .sealed import Anchor, Issued, StoredTile
 
-SUSPECTED_MAX = 20
+SUSPECTED_MAX = 5
 """Why: some thousand hashings for each; who altered more rows than this is known by the first ones."""
 UNKNOWN = bytes(HASH)
 """Stands for the leaf of an entry that is not there, and was not sealed one by one."""
@@ -133,8 +133,9 @@ class Tiles:
             if stored is None:
                 continue
             first, last = at * TILE ** (level + 1) + 1, (at + 1) * TILE ** (level + 1)
-            # A tile of the lowest level was compared leaf by leaf.
-            if stored.root != folded(hashes) or (level > 0 and stored.hashes != hashes):
+            # A tile of the lowest level was compared leaf by leaf, if it has as many as it should.
+            whole = stored.hashes == hashes if level else len(stored.hashes) == TILE * HASH
+            if stored.root != folded(hashes) or not whole:
                 text = f"The tile {at} of level {level} is not that of the entries below it."
                 self._findings.add(Kind.TILE_ALTERED, first, text, until=last)
 

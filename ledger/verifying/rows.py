@@ -37,10 +37,12 @@ def _line() -> sql.SQL:
     return sql.SQL(f"concat('[', position, ',\"', {stamp}, '\",{{', {', '.join(fields)}, '}}]')") + sql.SQL("")  # type: ignore[return-value]
 
 
+# What is no hash counts as one of zeros, so that all have one length.
+_LEAF = sql.SQL("CASE length(leaf) WHEN 32 THEN leaf ELSE decode(repeat('00', 32), 'hex') END")
 READ = sql.SQL(
     "COPY (SELECT entry.* FROM generate_series({first}::bigint, {last}, {size}) AS block, LATERAL ("
     "SELECT string_agg(line, E'\\n' ORDER BY position), string_agg(leaf, '' ORDER BY position) FROM ("
-    "SELECT position, coalesce(leaf, '') AS leaf, {line} AS line FROM ledger.entries"
+    "SELECT position, {leaf} AS leaf, {line} AS line FROM ledger.entries"
     " WHERE position BETWEEN block AND least(block + {size} - 1, {last})) AS stored) AS entry"
     ") TO STDOUT (FORMAT BINARY)"
 )
@@ -54,6 +56,10 @@ _Line: Any = tuple[int, str, _Stored]  # type: ignore[valid-type]
 _decode = msgspec.json.Decoder(_Line).decode
 _decode_lines = msgspec.json.Decoder(_Line).decode_lines
 _encoder = msgspec.json.Encoder(order="sorted")
+
+
+UNREADABLE = (msgspec.MsgspecError, RecursionError)
+"""What is raised for a row that no Daybook could have written."""
 
 
 class Row(NamedTuple):
@@ -88,7 +94,7 @@ class Block(NamedTuple):
 
 def blocks(connection: Connection[Any], first: int, last: int) -> Iterator[Block]:
     """The rows from one position to another, in order, hashed again."""
-    query = READ.format(first=first, last=last, size=BLOCK, line=_line())
+    query = READ.format(first=first, last=last, size=BLOCK, line=_line(), leaf=_LEAF)
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         copy.set_types(["bytea", "bytea"])
         for start, (lines, stored) in zip(range(first, last + 1, BLOCK), copy.rows(), strict=True):
@@ -104,20 +110,19 @@ def _hashed(first: int, last: int, lines: bytes, stored: bytes) -> Block:
             told = _encoder.encode_lines(entries).split(b"\n")
             leaves = b"".join([sha256(b"\x00" + each).digest() for each in told[:-1]])
             return Block(first, leaves, stored, [entry[1] for entry in entries], None)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         pass
     rows = _one_by_one(lines, stored)
     return Block(first, b"".join([row.leaf for row in rows]), stored, [row.stamp for row in rows], rows)
 
 
 def _one_by_one(lines: bytes, stored: bytes) -> list[Row]:
-    # A leaf that is no hash any more shifts those after it, so that each is taken for wrong; the first one is.
     found = []
     for number, line in enumerate(filter(None, lines.split(b"\n"))):
         position, stamp, _ = line[1:].split(b",", 2)
         try:
             canonical = _encoder.encode(_decode(line))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             canonical = None
         found.append(Row(int(position), stamp.decode().strip('"'), canonical, stored[32 * number : 32 * number + 32]))
     return found
@@ -125,19 +130,19 @@ def _one_by_one(lines: bytes, stored: bytes) -> list[Row]:
 
 def row(connection: Connection[Any], position: int) -> Row | None:
     """The row at a position."""
-    query = sql.SQL("SELECT {}, leaf FROM ledger.entries WHERE position = %s").format(_line())
+    query = sql.SQL("SELECT {}, {} FROM ledger.entries WHERE position = %s").format(_line(), _LEAF)
     with connection.cursor(binary=True) as cursor:
         found = cursor.execute(query, (position,)).fetchone()
-    return _one_by_one(found[0].encode(), found[1] or b"")[0] if found else None
+    return _one_by_one(found[0].encode(), found[1])[0] if found else None
 
 
 def some(connection: Connection[Any], which: sql.Composable, params: Mapping[str, Any], most: int) -> list[Row]:
     """The rows of which ``which`` is true, by position, at most so many."""
     query = sql.SQL(
         "SELECT string_agg(line, E'\\n' ORDER BY position), string_agg(leaf, '' ORDER BY position) FROM ("
-        "SELECT position, coalesce(leaf, '') AS leaf, {line} AS line FROM ledger.entries"
+        "SELECT position, {leaf} AS leaf, {line} AS line FROM ledger.entries"
         " WHERE {which} ORDER BY position LIMIT {most}) AS stored"
-    ).format(line=_line(), which=which, most=most)
+    ).format(line=_line(), leaf=_LEAF, which=which, most=most)
     with connection.cursor(binary=True) as cursor:
         found = cursor.execute(query, params).fetchone()
     return _one_by_one(found[0].encode(), found[1]) if found and found[0] else []

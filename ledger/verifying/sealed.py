@@ -10,10 +10,13 @@ from ..merkle import HASH, TILE
 from ..verifier import FILE_MAX, Key, Tree, Unproven, open_checkpoint, open_note
 from .findings import Findings, Kind
 
-CHECKPOINTS = (
-    "SELECT size, root, note, vkey, after, leaves FROM seals.checkpoints WHERE size > %s AND size <= %s ORDER BY size"
-)
-TILES = "SELECT index, hashes, root FROM seals.tiles WHERE level = %s AND index >= %s AND index < %s"
+# Where somebody took the constraints away, nothing may stand there; that is no reason to stumble.
+CHECKPOINTS = """
+    SELECT size, coalesce(root, ''), coalesce(note, ''), coalesce(vkey, ''), coalesce(after, -1), coalesce(leaves, '')
+      FROM seals.checkpoints WHERE size > %s AND size <= %s ORDER BY size"""
+TILES = """
+    SELECT index, coalesce(hashes, ''), coalesce(root, '') FROM seals.tiles
+     WHERE level = %s AND index >= %s AND index < %s"""
 COSIGNATURES = """
     SELECT c.size, c.witness, c.line, c.vkey, p.note
       FROM seals.cosignatures c LEFT JOIN seals.checkpoints p USING (size)
@@ -76,6 +79,14 @@ def checkpoints(connection: Connection[Any], after: int, until: int) -> list[Iss
     """The stored checkpoints of more than ``after`` entries and at most ``until``."""
     with connection.cursor(binary=True) as cursor:
         return [Issued(*row) for row in cursor.execute(CHECKPOINTS, (after, until)).fetchall()]
+
+
+def signed_root(connection: Connection[Any], size: int, trust: Trust) -> bytes | None:
+    """The root that the checkpoint of a size was signed with; ``None`` where there is none with a good signature."""
+    for issued in checkpoints(connection, size - 1, size):
+        if anchor := check_issued(issued, issued.after, trust, Findings()):
+            return anchor.root if anchor.size == size else None
+    return None
 
 
 def check_issued(issued: Issued, before: int, trust: Trust, findings: Findings) -> Anchor | None:

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from tests.bench.measure import server
 
-ALL = ("append", "bulk", "catch_up", "rebuild", "as_of", "pages")
+ALL = ("append", "bulk", "catch_up", "rebuild", "as_of", "pages", "seals")
 
 
 def main() -> None:

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from ledger import checkpoints, database, verifying
-from ledger.database import Duty
+from ledger import checkpoints, verifying
 from ledger.publishing import Command, Endpoint, Folder
 from ledger.sealing import hand_out, seal
 from ledger.verifying import Kind
 from tests.ledger.answering import Heard, answering
-from tests.ledger.sealed_world import ORIGIN, SIGNER, TRUST, fill, leaves, unguarded
+from tests.ledger.sealed_world import ORIGIN, SIGNER, TRUST, leaves, unguarded
 from tests.ledger.tree import plant
 
 
@@ -178,34 +177,3 @@ def test_a_rewritten_history_is_found_by_a_copy(
 
     found = [each for each in report.findings.kept if each.kind is Kind.TREE_DIFFERS]
     assert [(each.position, each.until) for each in found] == [(1, 300)]
-
-
-# Verifying bit by bit.
-
-
-def test_what_was_verified_is_not_hashed_again(url: str, admin: Connection[Any], sealer: Connection[Any]) -> None:
-    with database.connect(url, Duty.AUDITOR) as auditor:
-        assert verifying.last_verified(auditor) is None
-        fill(url, 20)
-        assert seal(sealer, [SIGNER])
-        first = verifying.verify(auditor, TRUST)
-        assert first.findings.kept == []
-        verifying.remember(auditor, first)
-        fill(url, 30, seed=2)
-        assert seal(sealer, [SIGNER])
-        since = verifying.last_verified(auditor)
-
-        told: list[int] = []
-        second = verifying.verify(auditor, TRUST, since=since, advance=lambda done, _: told.append(done))
-
-        assert since and since.size == first.sealed
-        assert second.findings.kept == []
-        assert (second.since, second.checkpoints) == (first.sealed, 1)
-        assert told[-1] == second.head - first.sealed // 256 * 256
-        unguarded(admin, f"UPDATE ledger.entries SET schema = 7 WHERE position = {second.head}")
-        later = verifying.verify(auditor, TRUST, since=since)
-        assert [(each.kind, each.position) for each in later.findings.kept] == [(Kind.ROW_ALTERED, second.head)]
-        unguarded(admin, "UPDATE seals.tiles SET root = sha256('x') WHERE index = 0")
-        distrusted = verifying.verify(auditor, TRUST, since=since)
-        assert distrusted.since == 0
-        assert (Kind.TREE_DIFFERS, 1) in [(each.kind, each.position) for each in distrusted.findings.kept]

@@ -2,7 +2,8 @@
 
 import threading
 from base64 import b64encode
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
@@ -19,8 +20,8 @@ from ledger.verifier import (
     open_checkpoint,
     verify_consistency,
 )
-from ledger.verifying import Kind
-from tests.ledger.sealed_world import KEY, ORIGIN, SIGNER, TRUST, leaves, unguarded
+from ledger.verifying import Kind, Readers
+from tests.ledger.sealed_world import KEY, ORIGIN, SIGNER, TRUST, fill, leaves, unguarded
 from tests.ledger.tree import mth, plant
 
 # Checkpoints.
@@ -141,3 +142,54 @@ def test_an_altered_leaf_under_a_full_tile_is_met_by_chance(admin: Connection[An
     # There is but one full tile, so it is the one that is drawn.
     with pytest.raises(TreeBroken, match="The entries 1 to 256 are not what was sealed; run: daybook verify"):
         seal(sealer, [SIGNER])
+
+
+# Verifying bit by bit.
+
+
+def test_what_was_verified_is_not_hashed_again(url: str, admin: Connection[Any], sealer: Connection[Any]) -> None:
+    with database.connect(url, Duty.AUDITOR) as auditor:
+        assert verifying.last_verified(auditor) is None
+        fill(url, 20)
+        assert seal(sealer, [SIGNER])
+        first = verifying.verify(auditor, TRUST)
+        assert first.findings.kept == []
+        verifying.remember(auditor, first)
+        fill(url, 30, seed=2)
+        assert seal(sealer, [SIGNER])
+        since = verifying.last_verified(auditor)
+
+        told: list[int] = []
+        second = verifying.verify(auditor, TRUST, since=since, advance=lambda done, _: told.append(done))
+
+        assert since and since.size == first.sealed
+        assert second.findings.kept == []
+        assert (second.since, second.checkpoints) == (first.sealed, 1)
+        assert told[-1] == second.head - first.sealed // 256 * 256
+        root = merkle.root(sealer, second.head - 1)
+        forged = verifying.Verified(since.at, second.head - 1, root)
+        unsigned = verifying.verify(auditor, TRUST, since=forged)
+        assert (unsigned.since, [found.kind for found in unsigned.findings.kept]) == (0, [Kind.TREE_DIFFERS])
+        unguarded(admin, f"UPDATE ledger.entries SET schema = 7 WHERE position = {second.head}")
+        later = verifying.verify(auditor, TRUST, since=since)
+        assert [(each.kind, each.position) for each in later.findings.kept] == [(Kind.ROW_ALTERED, second.head)]
+        unguarded(admin, "UPDATE seals.tiles SET root = sha256('x') WHERE index = 0")
+        distrusted = verifying.verify(auditor, TRUST, since=since)
+        assert distrusted.since == 0
+        assert (Kind.TREE_DIFFERS, 1) in [(each.kind, each.position) for each in distrusted.findings.kept]
+
+
+def test_several_processes_see_one_moment_and_find_the_same(url: str, admin: Connection[Any]) -> None:
+    fill(url, 60)
+    assert seal(admin, [SIGNER])
+    unguarded(admin, "UPDATE ledger.entries SET schema = 7 WHERE position IN (3, 300)")
+    with (
+        database.connect(url, Duty.AUDITOR) as auditor,
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor,
+    ):
+        alone = verifying.verify(auditor, TRUST)
+        together = verifying.verify(auditor, TRUST, readers=Readers(executor, 2, url))
+
+    assert [each.position for each in together.findings.kept] == [3, 300]
+    assert together.findings.kept == alone.findings.kept
+    assert together._replace(findings=alone.findings) == alone

@@ -9,10 +9,19 @@ from tests.ledger.tampering import ALTERED, OTHER_ID, World, alter, named, only,
 STRANGE: dict[str, list[str]] = {
     "occurred_at": ["'infinity'", "occurred_at - interval '4052 years'", "'infinity'::timestamptz"],
     "recorded_at": ["'-infinity'", "'infinity'", "recorded_at - interval '4052 years'"],
-    "data": ["'null'", "'[]'", "'1e400'", "'{}'", "data || '{\"n\": 1.0}'", "to_jsonb('x'::text)"],
+    "data": [
+        "'null'",
+        "'[]'",
+        "'1e400'",
+        "'{}'",
+        "data || '{\"n\": 1.0}'",
+        "to_jsonb('x'::text)",
+        "NULL",
+        "(repeat('[', 3000) || repeat(']', 3000))::jsonb",
+    ],
     "schema": ["-schema"],
     "actor_id": ["''", "E'a\\nb'", "'\"'", "repeat('x', 100000)"],
-    "stream_version": ["0", "-1"],
+    "stream_version": ["0", "-1", "NULL"],
 }
 """Values that nothing of Daybook ever writes."""
 
@@ -170,9 +179,10 @@ def test_two_payloads_swapped(world: World) -> None:
     assert {found.position for found in report.findings.kept if found.kind is Kind.ROW_ALTERED} == set(pair)
 
 
-def test_a_leaf_alone(world: World) -> None:
+@pytest.mark.parametrize("leaf", ["sha256('x')", "NULL", "''", "leaf || leaf", "substr(leaf, 1, 31)"])
+def test_a_leaf_alone(world: World, leaf: str) -> None:
     with tampered(world) as connection:
-        alter(connection, 300, "leaf", "sha256('x')")
+        alter(connection, 300, "leaf", leaf)
         assert only(verified(connection))[:2] == (Kind.LEAF_ALTERED, 300)
 
 
@@ -208,7 +218,13 @@ def test_tiles_checkpoints_records_and_the_head(world: World) -> None:
     works: list[tuple[str, Kind, int]] = [
         (tile.format("root = sha256('x')", 0), Kind.TILE_ALTERED, 1),
         (tile.format("hashes = overlay(hashes PLACING sha256('x') FROM 33)", 1), Kind.TILE_ALTERED, 258),
+        (tile.format("hashes = NULL", 1), Kind.TILE_ALTERED, 257),
+        (tile.format("hashes = hashes || hashes", 1), Kind.TILE_ALTERED, 257),
+        (tile.format("root = NULL", 1), Kind.TILE_ALTERED, 257),
         ("DELETE FROM seals.tiles WHERE index = 1", Kind.TILE_MISSING, 257),
+        (sealed.format("root = NULL"), Kind.CHECKPOINT_ALTERED, 40),
+        (sealed.format("note = NULL"), Kind.CHECKPOINT_ALTERED, 40),
+        (sealed.format("after = NULL"), Kind.CHECKPOINT_ALTERED, 40),
         (sealed.format("root = sha256('x')"), Kind.CHECKPOINT_ALTERED, 40),
         (sealed.format("note = replace(note, E'\\n40\\n', E'\\n41\\n')"), Kind.CHECKPOINT_ALTERED, 40),
         (sealed.format("leaves = overlay(leaves PLACING sha256('x') FROM 1)"), Kind.CHECKPOINT_ALTERED, 22),

@@ -15,6 +15,7 @@ from domain.customer import Customer
 from domain.entry import Entry
 from domain.event import Event
 from domain.legal_hold import LegalHold
+from domain.look import Look, LookPurpose
 from domain.person import LegalBasis, Person, RelationshipPart
 from domain.policy import (
     REMEDY_AUTHORITY,
@@ -202,7 +203,10 @@ class History:
             channel=list(Channel)[n % 12], direction=list(Direction)[n % 2], purpose=TEXTS[n % 6], duration_s=n % 900,
             automated=n % 4 == 0, summary=TEXTS[n % 5],
         )  # fmt: skip
+        seen = Look.Recorded(purpose=list(LookPurpose)[n % 5], subject_id=customer.id, fields=["name"] * (n % 2))
         ways = [lambda: Touchpoint.record(c, self._id(), customer, case if n % 2 else None, told)]
+        if n % 8 == 3:
+            ways = [lambda: Look.record(c, self._id(), seen)]
         ways.append(lambda: Touchpoint.record(c, self._id(), customer, None, told))
         if touchpoint and case:
             ways.append(_on(touchpoint, touchpoint.link_to_case, c, case, Touchpoint.LinkedToCase()))
