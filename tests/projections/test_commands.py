@@ -44,6 +44,7 @@ def test_project_once_builds_what_is_outdated_posts_the_rest_and_ends(world: Wor
         assert told("project", "--once") == {"built": [], "posted": 0}
 
     assert set(world.rows(Sales)) == {1, 2, 3, 4}
+    world.rebuild(Sales)
 
 
 def test_rebuild_of_one_model_leaves_the_others(world: World) -> None:
