@@ -15,9 +15,10 @@ from psycopg import Connection, sql
 
 from domain.command import Actor
 from domain.event import Event, events
+from domain.look import LookPurpose
 from domain.rule import NOT_FOUND, Rule
 from domain.text import first_sentence
-from domain.vocabulary import LookPurpose, Role
+from domain.vocabulary import Role
 from ledger import merkle, verifier
 from ledger.checkpoints import Checkpoint
 from ledger.evidence import EvidenceError, event, stored

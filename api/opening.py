@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from domain.command import Actor
 from domain.event import Event
-from domain.vocabulary import LookPurpose
+from domain.look import LookPurpose
 from ledger.vault import Vault, personal_fields, subject_of
 
 from .wiring import Desk

@@ -15,8 +15,8 @@ from domain.aggregate import standing
 from domain.command import Actor
 from domain.customer import Customer
 from domain.event import Event
+from domain.look import LookPurpose
 from domain.rule import NOT_FOUND, Rule
-from domain.vocabulary import LookPurpose
 from ledger.reading import decoded_lines, line
 from projections.case_register import CaseRegister
 from projections.engine.as_of import AsOf, resolve

@@ -19,6 +19,7 @@ def check(settings: Settings) -> None:
     """Raise ``ValueError`` where something that is set cannot be used."""
     try:
         found = signers(settings)
+        receipt_signers(settings)
         known = [Key.parse(vkey) for vkey in vkeys(settings)]
     except (SignerError, Unproven) as error:
         raise ValueError(str(error)) from None
@@ -49,6 +50,18 @@ def signers(settings: Settings) -> list[Signing]:
         seeds = settings.seal_key.get_secret_value().split(",")
         found += [Signer(settings.origin, seed.strip()) for seed in seeds]
     return found
+
+
+def receipt_signers(settings: Settings) -> list[Signing]:
+    """Who signs receipts: a key of their own where one is set, named after the origin, else whoever signs checkpoints.
+
+    Raises :class:`~ledger.notes.SignerError`.
+    """
+    if settings.receipt_key is None:
+        return signers(settings)
+    if not settings.origin:
+        raise SignerError("DAYBOOK_RECEIPT_KEY needs DAYBOOK_ORIGIN, the name of the ledger")
+    return [Signer(f"{settings.origin}/receipts", settings.receipt_key.get_secret_value())]
 
 
 def vkeys(settings: Settings) -> list[str]:

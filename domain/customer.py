@@ -11,7 +11,9 @@ from msgspec.structs import replace
 
 from .aggregate import Aggregate
 from .command import Context, command
-from .event import DECIDED, NIL, Event
+from .event import DECIDED, NIL, Event, of
+from .person import ERASED, LegalBasis, Person, RelationshipPart
+from .policy import RetentionPeriods
 from .rule import Rule
 from .tier import TierInputs
 from .vocabulary import (
@@ -45,6 +47,15 @@ SURVIVOR_MERGED = Rule(
     "CUSTOMER_SURVIVOR_MERGED", "The survivor was itself merged into {survivor}; name that one.", field="survivorId"
 )
 NOT_MERGED = Rule("CUSTOMER_NOT_MERGED", "The customer is not merged into another.")
+RELATED_TO_SELF = Rule("CUSTOMER_RELATED_TO_SELF", "A customer has no part in its own business.", field="personId")
+ALREADY_RELATED = Rule("CUSTOMER_ALREADY_RELATED", "This person was declared {part} of the customer already.")
+CONSENT_HOLDS = Rule("CONSENT_HOLDS", "Consent to {purpose} was given already, on this basis and to this text.")
+NO_CONSENT = Rule("CONSENT_NOT_GRANTED", "No consent to {purpose} holds that could be withdrawn.", field="purpose")
+ALREADY_ERASED = Rule("CUSTOMER_ALREADY_ERASED", "The customer was erased on {at}; there is nothing left to destroy.")
+ERASE_SURVIVOR = Rule(
+    "CUSTOMER_ERASE_SURVIVOR",
+    "The customer was merged into {survivor}; erase that one, which forgets both, or unmerge them first.",
+)
 
 CONTACTS_MAX = 50
 """Why: more contact points than any real customer has; a list to be read at one glance."""
@@ -60,6 +71,9 @@ class Customer(Aggregate):
     tier: Tier | None = None
     override_until: datetime | None = None
     merged_into: UUID | None = None
+    related: set[tuple[UUID, RelationshipPart]] = field(default_factory=set)
+    consents: dict[str, tuple[LegalBasis, str]] = field(default_factory=dict)
+    erased_at: datetime | None = None
 
     class Registered(Event):
         """A customer became known to us."""
@@ -162,6 +176,58 @@ class Customer(Aggregate):
         def apply(self, customer: Customer) -> None:
             customer.merged_into = None
 
+    class RelationshipDeclared(Event):
+        """Another person was found to have a part in the business of this customer."""
+
+        person_id: Annotated[CustomerId, DECIDED] = NIL
+        """The person, who is a customer of their own."""
+        part: RelationshipPart
+        note: Personal | None = None
+        """How it came about, as this customer tells it."""
+        position_held: Annotated[Personal, of("person_id")] | None = None
+        """What the person does there, such as head of purchasing; theirs, and sealed with their own key."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.related.add((self.person_id, self.part))
+
+    class ConsentGranted(Event):
+        """The customer allowed that their data be used for a purpose, or another ground for it was established."""
+
+        purpose: Name
+        """What for, such as newsletter."""
+        basis: LegalBasis = LegalBasis.CONSENT
+        text_version: Reference
+        """Which version of the text they agreed to or were told."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.consents[self.purpose] = (self.basis, self.text_version)
+
+    class ConsentWithdrawn(Event):
+        """The customer no longer allows that their data be used for a purpose."""
+
+        purpose: Name
+        """What for, as it was called when it was granted."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.consents.pop(self.purpose, None)
+
+    class Erased(Event):
+        """The person was forgotten: the keys were destroyed that alone could open what is sealed of them."""
+
+        reason: Text
+        """Why, such as the number of the request; without personal data, since this stays."""
+        survivor_id: Annotated[CustomerId | None, DECIDED] = None
+        """The customer that was asked for, into which this one had been merged; null for that one itself."""
+        keys: Annotated[list[UUID], DECIDED] = []
+        """The ids of the keys that were destroyed: the customer's, and of what was recorded before they were known."""
+        sealed: Annotated[list[Name], DECIDED] = []
+        """What can no longer be opened, such as Case.Opened.description; told for all merged customers together."""
+
+        def apply(self, customer: Customer) -> None:
+            customer.erased_at, customer.name = self.occurred_at, None
+            customer.contacts.clear()
+            customer.consents.clear()
+
     @property
     def subject(self) -> UUID:
         """A customer's history is their own."""
@@ -176,6 +242,7 @@ class Customer(Aggregate):
     @command(*STAFF, name="change_customer_profile")
     def change_profile(self, context: Context, fact: ProfileChanged) -> None:
         """Correct the customer's name, kind or country; fields left out stay as they are."""
+        ERASED.refuse_if(self.erased_at and fact.name)
         told = ((fact.name, self.name), (fact.kind, self.kind), (fact.country, self.country))
         NOTHING_CHANGES.refuse_if(all(new in (None, old) for new, old in told))
         self.enter(context, fact)
@@ -183,6 +250,7 @@ class Customer(Aggregate):
     @command(*STAFF, name="add_contact_point")
     def add_contact_point(self, context: Context, fact: ContactPointAdded) -> None:
         """Record a way to reach the customer."""
+        ERASED.refuse_if(self.erased_at)
         CONTACT_EXISTS.refuse_if(fact.contact in self.contacts, contact=fact.contact)
         CONTACTS_FULL.refuse_if(len(self.contacts) >= CONTACTS_MAX, most=CONTACTS_MAX)
         self.enter(context, fact)
@@ -220,6 +288,7 @@ class Customer(Aggregate):
         MERGED_WITH_SELF.refuse_if(survivor.id == self.id)
         ALREADY_MERGED.refuse_if(self.merged_into, survivor=self.merged_into)
         SURVIVOR_MERGED.refuse_if(survivor.merged_into, survivor=survivor.merged_into)
+        ERASED.refuse_if(self.erased_at or survivor.erased_at)
         self.enter(context, replace(fact, survivor_id=survivor.id))
 
     @command(Role.SUPERVISOR)
@@ -228,3 +297,41 @@ class Customer(Aggregate):
         if self.merged_into is None:
             NOT_MERGED.refuse()
         self.enter(context, replace(fact, survivor_id=self.merged_into))
+
+    @command(*STAFF, name="declare_relationship")
+    def declare_relationship(self, context: Context, person: Customer, fact: RelationshipDeclared) -> None:
+        """Record that another person pays, decides or benefits in the business of the customer."""
+        RELATED_TO_SELF.refuse_if(person.id == self.id)
+        ALREADY_RELATED.refuse_if((person.id, fact.part) in self.related, part=fact.part)
+        self.enter(context, replace(fact, person_id=person.id))
+
+    @command(*STAFF, name="grant_consent")
+    def grant_consent(self, context: Context, fact: ConsentGranted) -> None:
+        """Record that the customer's data may be used for a purpose, on what basis, and to which text."""
+        ERASED.refuse_if(self.erased_at)
+        CONSENT_HOLDS.refuse_if(
+            self.consents.get(fact.purpose) == (fact.basis, fact.text_version), purpose=fact.purpose
+        )
+        self.enter(context, fact)
+
+    @command(*STAFF, name="withdraw_consent")
+    def withdraw_consent(self, context: Context, fact: ConsentWithdrawn) -> None:
+        """Record that the customer's data may no longer be used for a purpose."""
+        NO_CONSENT.refuse_if(fact.purpose not in self.consents, purpose=fact.purpose)
+        self.enter(context, fact)
+
+    @command(Role.ADMIN)
+    def erase(self, context: Context, person: Person, retention: RetentionPeriods | None, fact: Erased) -> None:
+        """Forget the person for good: destroy the keys of all that is sealed of them and of those merged into them.
+
+        Entries, positions, hashes and counts stay as they are. Refused while a legal hold runs, and while a complaint
+        or anything else of theirs must be kept by the retention periods in force.
+        """
+        ALREADY_ERASED.refuse_if(self.erased_at, at=self.erased_at)
+        ERASE_SURVIVOR.refuse_if(self.merged_into, survivor=self.merged_into)
+        person.refuse_while_kept(retention, context.at)
+        self.enter(context, replace(fact, keys=[self.id, *person.streams], sealed=person.sealed))
+        for other in person.absorbed:
+            if other.erased_at is None:
+                other.enter(context, replace(fact, survivor_id=self.id, keys=[other.id]))
+                self.pending_events.extend(other.collect_events())

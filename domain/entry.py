@@ -13,6 +13,8 @@ from .aggregate import Aggregate
 from .command import Context, command
 from .customer import Customer
 from .event import DECIDED, Event, input_fields, marked
+from .look import Look
+from .misfit import Misfit
 from .policy import Policy
 from .purchase import Purchase
 from .remedy import Remedy
@@ -28,6 +30,10 @@ POLICY_STAYS = Rule(
     "ENTRY_POLICY_STAYS", "A policy that was in force stays on record; publish the next version instead."
 )
 MERGE_STAYS = Rule("ENTRY_MERGE_STAYS", "A merge is undone by unmerge_customer, not by a correction.")
+LOOK_STAYS = Rule("ENTRY_LOOK_STAYS", "Who looked stays on record as it was entered.")
+ERASURE_STAYS = Rule(
+    "ENTRY_ERASURE_STAYS", "An erasure cannot be taken back or told otherwise: what was destroyed is gone."
+)
 SECOND_PERSON = Rule("ENTRY_SECOND_PERSON", "You entered this, and it speaks of money; another person must correct it.")
 FIELD_NOT_AMENDABLE = Rule(
     "ENTRY_FIELD_NOT_AMENDABLE", "{name} cannot be amended in {kind}; what can be: {known}.", field="changes"
@@ -104,7 +110,7 @@ class Entry(Aggregate):
         try:
             amended = target.amended(fact.changes)
         except msgspec.ValidationError as error:
-            AMENDED_UNFIT.refuse(problem=error)
+            AMENDED_UNFIT.refuse(problem=Misfit.of(error).sentence)
         NOTHING_AMENDED.refuse_if(amended == target)
         # As the ledger holds them, whichever way they were written.
         changes = {field: msgspec.to_builtins(getattr(amended, field)) for field in fact.changes}
@@ -116,6 +122,8 @@ class Entry(Aggregate):
         NOT_CORRECTABLE.refuse_if(target.aggregate is Entry)
         POLICY_STAYS.refuse_if(target.aggregate is Policy)
         MERGE_STAYS.refuse_if(isinstance(target, Customer.Merged | Customer.Unmerged))
+        LOOK_STAYS.refuse_if(target.aggregate is Look)
+        ERASURE_STAYS.refuse_if(isinstance(target, Customer.Erased))
         SECOND_PERSON.refuse_if(target.aggregate in MONEY and target.actor_id == context.actor.id)
 
 

@@ -35,6 +35,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EVENTS: dict[str, type[Event]] = {}
 
 
+def of(field: str) -> msgspec.Meta:
+    """Marks a personal field as that of another person: the one whose id stands in ``field`` of the same event."""
+    return msgspec.Meta(extra={"of": field})
+
+
 class UnknownSchema(Exception):
     """An entry has a form that this version of Daybook does not know."""
 
@@ -199,6 +204,12 @@ def input_fields(event: type[Event]) -> tuple[str, ...]:
 def marked(hint: Any, mark: str) -> bool:
     """Whether an annotated type carries the mark, anywhere in it."""
     return any(isinstance(extra, msgspec.Meta) and mark in (extra.extra or ()) for extra in _annotations(hint))
+
+
+def mark(hint: Any, name: str) -> Any:
+    """What an annotated type carries under the name of a mark, anywhere in it; ``None`` where it carries none."""
+    extras = (extra.extra or {} for extra in _annotations(hint) if isinstance(extra, msgspec.Meta))
+    return next((extra[name] for extra in extras if name in extra), None)
 
 
 def _annotations(hint: Any) -> Iterator[Any]:

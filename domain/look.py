@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -10,7 +11,23 @@ from msgspec import Meta
 from .aggregate import Aggregate
 from .command import Context
 from .event import Event
-from .vocabulary import LIST_MAX, LookPurpose, Name
+from .vocabulary import LIST_MAX, Name
+
+
+class LookPurpose(StrEnum):
+    """What somebody looked at personal data for."""
+
+    ANSWER = "answer"
+    """A question was answered, such as a customer's page."""
+    REPLAY = "replay"
+    """A case was replayed."""
+    EXPLANATION = "explanation"
+    """A row of a read model was explained."""
+    EXPORT = "export"
+    """What is held of a person was exported."""
+    PROOF = "proof"
+    """Evidence was taken out of the ledger."""
+
 
 TAKING = frozenset({LookPurpose.REPLAY, LookPurpose.EXPORT, LookPurpose.PROOF})
 """Purposes that are recorded whether or not anything sealed was opened for them."""

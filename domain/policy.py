@@ -1,4 +1,4 @@
-"""Policies: tier rule, remedy authority and service targets, published as versions and never changed.
+"""Policies: tier rule, remedy authority, service targets and retention, published as versions and never changed.
 
 Whatever depends on a policy names the version in force, so a replay judges the past by the rules of the past.
 A parameter of a command that is typed as one of the published events below receives the version in force.
@@ -24,6 +24,7 @@ POLICIES = UUID("b0f5c1a4-52d0-4a6e-9f0a-0e1d6a3c7b11")
 TIER_RULE = uuid5(POLICIES, "tier_rule")
 REMEDY_AUTHORITY = uuid5(POLICIES, "remedy_authority")
 SERVICE_TARGETS = uuid5(POLICIES, "service_targets")
+RETENTION_PERIODS = uuid5(POLICIES, "retention_periods")
 
 Months = Annotated[int, Meta(ge=0, le=1200, description="A number of calendar months.")]
 Days = Annotated[int, Meta(ge=0, le=36_500, description="A number of days.")]
@@ -116,6 +117,22 @@ class Policy(Aggregate):
                 return None
             return settled_at + timedelta(days=self.reopen_within_days)
 
+    class RetentionPeriodsPublished(Event):
+        """How long what is recorded must be kept, even where the person wishes to be forgotten."""
+
+        version: Annotated[PolicyVersion | None, DECIDED] = None
+        effective_from: Instant
+        """From when the version is in force."""
+        complaint_months: Months = 36
+        """How long a complaint and what was done about it is kept, from its receipt; FCA DISP 1.9.1R asks for 36."""
+        case_months: Months = 0
+        """How long any other case is kept, from its opening."""
+        purchase_months: Months = 0
+        """How long a purchase, or a return that names none, is kept."""
+
+        def apply(self, policy: Policy) -> None:
+            policy.versions, policy.effective_from = self.version or 0, self.effective_from
+
     @command(Role.ADMIN, name="publish_tier_rule", stream=lambda _: TIER_RULE)
     def publish_tier_rule(self, context: Context, fact: TierRulePublished) -> None:
         """Publish the next version of the tier rule."""
@@ -134,6 +151,11 @@ class Policy(Aggregate):
         """Publish the next version of the service targets."""
         self.enter(context, replace(fact, version=self._next(fact.effective_from)))
 
+    @command(Role.ADMIN, name="publish_retention_periods", stream=lambda _: RETENTION_PERIODS)
+    def publish_retention_periods(self, context: Context, fact: RetentionPeriodsPublished) -> None:
+        """Publish the next version of the retention periods."""
+        self.enter(context, replace(fact, version=self._next(fact.effective_from)))
+
     def _next(self, effective_from: datetime) -> int:
         last = self.effective_from
         TAKES_EFFECT_IN_PAST.refuse_if(last is not None and effective_from < last, last=last)
@@ -143,8 +165,10 @@ class Policy(Aggregate):
 TierRule = Policy.TierRulePublished
 RemedyAuthority = Policy.RemedyAuthorityPublished
 ServiceTargets = Policy.ServiceTargetsPublished
+RetentionPeriods = Policy.RetentionPeriodsPublished
 POLICY_STREAMS: dict[type[Event], UUID] = {
     TierRule: TIER_RULE,
     RemedyAuthority: REMEDY_AUTHORITY,
     ServiceTargets: SERVICE_TARGETS,
+    RetentionPeriods: RETENTION_PERIODS,
 }

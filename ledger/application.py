@@ -18,15 +18,18 @@ from psycopg_pool import ConnectionPool
 
 from domain.aggregate import SKEW, Aggregate, standing
 from domain.command import Command, Context
+from domain.customer import Customer
 from domain.event import Event
+from domain.person import BACKDATED, ERASED, Person
 from domain.policy import POLICY_STREAMS
 from domain.rule import FORBIDDEN, IDEMPOTENCY_CONFLICT, NOT_FOUND, OCCURRED_IN_FUTURE, VERSION_CONFLICT, Refused
 
+from . import forgetting
 from .basis import Basis, Histories, History
 from .input import Given, fact, identifier, kind_of, named, position, refuse, told, utc
 from .reading import decoded, decoder, line
 from .recorder import EntryMapper, EntryRecorder, commit_of
-from .vault import Vault
+from .vault import ErasedError, Vault
 from .writer import BATCH_MAX, WENT_AWAY, Answer, TooLarge, WriteFailed, Writer, append
 
 RACES_MAX = 3
@@ -60,6 +63,7 @@ class Ledger(Application[UUID]):
         """Read through ``pool``, write through ``writer``, seal with ``vault``; ``now`` is the clock."""
         self.vault, self._pool, self._writer, self._now = vault, pool, writer, now
         self._histories = Histories(self._history)
+        vault.on_forgotten.append(self._histories.clear)
         self._turns: WeakValueDictionary[UUID, Any] = WeakValueDictionary()
         self._door, self._holding = threading.Lock(), threading.Lock()
         # Before there are threads: msgspec 0.22 crashes the process where two of them meet a type for the first time.
@@ -82,12 +86,15 @@ class Ledger(Application[UUID]):
         """
         command = named(name)
         context = self._admitted(command, context)
+        self.vault.refresh()
         fingerprint = self.vault.fingerprint(told(command, given, context))
         # Here the commands of one stream wait for one another: else all but one would be decided in vain.
         turn = self._turn(identifier(given, "id")) if command.asked else nullcontext()
+        forgetting_someone = Person in map(kind_of, command.parameters.values())
         for attempt in count(1):
-            basis = Basis(self._histories, afresh=attempt > 1)
-            with turn, self._alone() if attempt > RACES_MAX else nullcontext() as connection:
+            alone = forgetting_someone or attempt > RACES_MAX
+            basis = Basis(self._histories, afresh=alone or attempt > 1)
+            with turn, self._alone() if alone else nullcontext() as connection:
                 try:
                     aggregate = self._decide(command, given, context, expected_version, basis)
                 except Refused:
@@ -101,9 +108,14 @@ class Ledger(Application[UUID]):
                     answer = self.write(aggregate, fingerprint, basis, connection)
                 except TooLarge as error:
                     refuse(str(error))
+                except ErasedError:
+                    ERASED.refuse()
+                if forgetting_someone and connection and answer.outcome == "accepted":
+                    self.vault.destroy(connection, answer.first or 0, answer.last or 0)
             if answer.outcome == "accepted":
                 assert answer.first is not None
                 assert answer.last is not None
+                self.vault.refresh(at_once=forgetting_someone)
                 return Done(aggregate.id, aggregate.version, answer.first, answer.last, repeated=False)
             if answer.outcome != "version_conflict":
                 done = self._done_before(context.command_id, fingerprint)
@@ -135,7 +147,12 @@ class Ledger(Application[UUID]):
         super().close()
 
     def _history(self, stream_id: UUID, version: int | None = None) -> History:
-        return tuple(map(_as_event, self.events.get(stream_id, lte=version)))
+        history = tuple(map(_as_event, self.events.get(stream_id, lte=version)))
+        for event in history:
+            if isinstance(event, Customer.Erased):
+                # Whoever reads of it need not wait until it is time to look.
+                self.vault.forget(event.keys)
+        return history
 
     def _turn(self, stream_id: UUID) -> AbstractContextManager[Any]:
         with self._door:
@@ -191,6 +208,8 @@ class Ledger(Application[UUID]):
     def _target(self, command: Command, given: Given, handed: Mapping[str, Any], basis: Basis) -> Aggregate:
         if command.asked:
             asked = identifier(given, "id")
+            if any(isinstance(each, Person) for each in handed.values()):
+                return forgetting.customer(asked, basis.history(asked))
             return _replayed(command.aggregate, asked, basis.history(asked))
         assert command.stream
         stream_id = command.stream(handed)
@@ -205,6 +224,9 @@ class Ledger(Application[UUID]):
         kind = kind_of(hint)
         if kind is Event:
             return self.entry(position(given))
+        if kind is Person:
+            BACKDATED.refuse_if(context.at < self._now() - SKEW)
+            return self._person(identifier(given, "id"))
         # First the fact, so that publishing a policy is not handed the version before it.
         if issubclass(kind, Event) and kind.aggregate is command.aggregate:
             return fact(kind, given)
@@ -214,6 +236,13 @@ class Ledger(Application[UUID]):
             return None
         asked = identifier(given, f"{parameter}_id")
         return _replayed(kind, asked, basis.history(asked))
+
+    def _person(self, customer_id: UUID) -> Person:
+        with self._pool.connection() as connection:
+            customers = forgetting.members(connection, customer_id)
+            found = forgetting.person(connection, customers)
+        absorbed = [forgetting.customer(other, self._history(other)) for other in customers[1:]]
+        return replace(found, absorbed=absorbed)
 
     def in_force(self, policy: type[Event], at: datetime) -> Any:
         """The version of a policy that is in force at an instant; ``None`` when none is published."""
@@ -240,7 +269,7 @@ class Ledger(Application[UUID]):
         answer = answers[0]
         if basis and answer.first and answer.outcome == "accepted":
             entered = (replace(event, position=n) for n, event in enumerate(events, answer.first))
-            basis.entered(aggregate.id, tuple(entered))
+            basis.entered(aggregate.id, tuple(event for event in entered if event.stream_id == aggregate.id))
         elif basis:
             basis.forget()
         return answer

@@ -53,6 +53,11 @@ class Histories:
             for stream_id in streams:
                 self._kept.pop(stream_id, None)
 
+    def clear(self) -> None:
+        """Keep no history any longer: a person was erased, and who knows where they were spoken of."""
+        with self._lock:
+            self._kept.clear()
+
 
 class Basis:
     """The histories one command is decided on, with the versions they must still have when it is entered."""

@@ -19,7 +19,7 @@ from domain.event import Event
 
 from . import canonical
 from .copying import COPY, END, START, row
-from .vault import Vault, personal_fields, subject_of
+from .vault import Vault, personal_fields, subjects_of
 
 KNOWN = (
     "SELECT external_id, command_id FROM ledger.entries"
@@ -70,7 +70,7 @@ def enter(
     content is told apart. ``records`` says of each event which record it is part of; of a record with a clash
     nothing is entered. ``look_first`` spares the attempt to copy what is probably known.
     """
-    vault.provide({subject_of(event) for event in events if is_personal(event)})
+    vault.provide({subject for event in events for subject in subjects_of(event)})
     with connection.transaction():
         # The lock is a statement of its own, so that the next one sees all that was entered before it.
         head, recorded_at = _take_head(connection)

@@ -1,7 +1,7 @@
 """What comes in with a command: checked, and refused with the field at fault where it cannot be kept."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NoReturn, get_args
@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from domain.command import Command, Context, command_named
 from domain.event import Event, input_fields
+from domain.misfit import Misfit
+from domain.person import Person
 from domain.policy import POLICY_STREAMS
 from domain.rule import INVALID_INPUT, Refused
 from domain.vocabulary import NAME_MAX, REFERENCE_MAX, TEXT_MAX
@@ -24,6 +26,9 @@ POSITION_MAX = 2**63 - 1
 NUL_SEEMS = rb"\u0000"
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL character in JSON, and not the six letters that look like one."""
+
+HANDED = {*POLICY_STREAMS, Person}
+"""What a command is handed without being asked for it."""
 
 Given = Mapping[str, Any]
 """A command's input: snake_case names to plain values."""
@@ -55,8 +60,8 @@ def told(command: Command, given: Given, context: Context) -> bytes:
         ("source", context.source, REFERENCE_MAX),
         ("external_id", context.external_id, REFERENCE_MAX),
     ):
-        if text is not None and not 0 < len(text) <= most:
-            refuse(f"{field} must have 1 to {most} characters.", field)
+        if text is not None and not (text.strip() and len(text) <= most):
+            refuse(f"{field} must have 1 to {most} characters, and not only blanks.", field)
     values = {field: value for field, value in given.items() if value is not None}
     try:
         encoded = canonical.encode([command.name, context.actor.id, context.source, context.external_id, values])
@@ -78,7 +83,7 @@ def _fields(name: str) -> frozenset[str]:
             fields.add("position")
         elif issubclass(kind, Event) and kind.aggregate is command.aggregate:
             fields.update(input_fields(kind))
-        elif kind not in POLICY_STREAMS:
+        elif kind not in HANDED:
             fields.add(f"{parameter}_id")
     return frozenset(fields)
 
@@ -94,11 +99,13 @@ def kind_of(hint: Any) -> type[Any]:
 def fact(kind: type[Event], given: Given) -> Event:
     """The event that input describes, its times in UTC; refuses ``INVALID_INPUT`` where a value does not fit."""
     fields = {field: given[field] for field in input_fields(kind) if given.get(field) is not None}
+    if blank := next(_blank(fields), None):
+        refuse(f"{blank} is blank; fill it in, or leave it out.", blank)
     try:
         built: Event = msgspec.convert(fields | {"type": kind.__struct_config__.tag}, kind)
     except msgspec.ValidationError as error:
-        path = str(error).partition(" - at `$.")[2].rstrip("`")
-        refuse(str(error).replace("`$.", "`"), path or _missing(str(error)))
+        misfit = Misfit.of(error)
+        refuse(f"{misfit.sentence}.", misfit.path or None)
     for field in personal_fields(kind):
         if (length := len(getattr(built, field) or "")) > TEXT_MAX:
             refuse(f"{field} has {length} characters; at most {TEXT_MAX} are kept.", field)
@@ -106,9 +113,17 @@ def fact(kind: type[Event], given: Given) -> Event:
     return replace(built, **{field: utc(value, field) for field, value in times.items()}) if times else built
 
 
-def _missing(message: str) -> str | None:
-    found = re.search(r"missing required field `(\w+)`", message)
-    return found.group(1) if found else None
+def _blank(value: Any, path: str = "") -> Iterator[str]:
+    """Where in an input there is text without a character to read, which no field of text is for."""
+    match value:
+        case str() if not value.strip():
+            yield path
+        case dict():
+            for name, part in value.items():
+                yield from _blank(part, f"{path}.{name}" if path else str(name))
+        case list():
+            for number, part in enumerate(value):
+                yield from _blank(part, f"{path}[{number}]")
 
 
 def identifier(given: Given, name: str) -> UUID:

@@ -16,8 +16,8 @@ from uuid import UUID, uuid4
 import psycopg
 
 from domain.command import Actor, Context
-from domain.look import TAKING, Look
-from domain.vocabulary import NAME_MAX, LookPurpose
+from domain.look import TAKING, Look, LookPurpose
+from domain.vocabulary import NAME_MAX
 
 from .database import DatabaseUnavailable
 from .vault import PREFIX, subject_of_sealed

@@ -1,6 +1,6 @@
 """Reading entries back: as JSON lines made by PostgreSQL, decoded into events at C speed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Union
 
@@ -9,6 +9,7 @@ from psycopg import Connection, sql
 
 from domain import catalogue  # noqa: F401  (fills the catalogue of events)
 from domain.event import ENVELOPE, Event, events, refuse_newer, upcast
+from domain.misfit import Misfit
 from domain.rule import INVALID_INPUT
 
 ENVELOPE_SQL = {
@@ -69,7 +70,9 @@ def refuse_unreadable(event: Event, data: bytes) -> None:
     try:
         _decoder_of(kind).decode(b'{"type":"%s"%s' % (str(kind.__struct_config__.tag).encode(), rest))
     except msgspec.ValidationError as error:
-        INVALID_INPUT.refuse(problem=f"{kind.type_name} would not fit what the ledger can hold: {error}")
+        INVALID_INPUT.refuse(
+            problem=f"{kind.type_name} would not fit what the ledger can hold: {Misfit.of(error).sentence}."
+        )
 
 
 @cache
@@ -100,19 +103,6 @@ def head(connection: Connection[Any]) -> int:
     row = connection.execute("SELECT position FROM ledger.head").fetchone()
     assert row is not None
     return int(row[0])
-
-
-def copy_lines(connection: Connection[Any], query: sql.Composed, params: Sequence[Any] = ()) -> Iterator[bytes]:
-    """Stream a query of JSON lines through COPY, as chunks of whole lines ready to decode."""
-    rest = b""
-    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY ({}) TO STDOUT").format(query), params) as copy:
-        for chunk in copy:
-            held = rest + bytes(chunk)
-            end = held.rfind(b"\n") + 1
-            rest = held[end:]
-            if end:
-                # COPY doubles every backslash; JSON text holds no other character that COPY escapes.
-                yield held[:end].replace(b"\\\\", b"\\")
 
 
 BLOCK = 100

@@ -793,9 +793,30 @@ def check_page(text: str, keys: Iterable[Key]) -> ProvenDossier:
     return proven
 
 
+# --- Receipts of erasures ---------------------------------------------------------------------------------------------
+
+ERASURE = "daybook.erasure/v1"
+
+
+class Receipt(NamedTuple):
+    """What a ledger attests of the erasure of a person, and who signed it; what it says is their word."""
+
+    says: dict[str, Any]
+    signatures: tuple[Signature, ...]
+
+
+def check_receipt(text: str, keys: Iterable[Key]) -> Receipt:
+    """Check the signatures of a receipt."""
+    note = open_note(text, keys)
+    says = parsed(note.text.removeprefix(ERASURE), "What the receipt says")
+    if not isinstance(says, dict) or not {"customer_id", "erased_at", "reason", "erased_by"} <= says.keys():
+        raise Unproven("The receipt does not say who was erased, when, why and by whom.")
+    return Receipt(says, note.signatures)
+
+
 # --- The command ------------------------------------------------------------------------------------------------------
 
-Proven = Checkpoint | ProvenEntry | ProvenGrowth | ProvenDossier
+Proven = Checkpoint | ProvenEntry | ProvenGrowth | ProvenDossier | Receipt
 
 
 def check_file(raw: bytes, keys: Iterable[Key]) -> Proven:
@@ -810,6 +831,8 @@ def check_file(raw: bytes, keys: Iterable[Key]) -> Proven:
         return check_page(text, keys)
     if text.startswith("{"):
         return check_consistency(text, keys) if CONSISTENCY in text[:100] else check_dossier(text, keys)
+    if text.startswith(f"{ERASURE}\n"):
+        return check_receipt(text, keys)
     return open_checkpoint(text, keys)
 
 
@@ -824,6 +847,8 @@ def checkpoints(proven: Proven) -> list[Checkpoint]:
             return [proven]
         case ProvenGrowth(old, new):
             return [old, new]
+        case Receipt():
+            return []
         case _:
             return [proven.checkpoint]
 
@@ -851,6 +876,9 @@ def refuse_unwitnessed(proven: Proven, least: int) -> None:
 def report(proven: Proven) -> list[str]:
     """What is proven, in sentences."""
     match proven:
+        case Receipt(says, signatures):
+            what = f"That customer {says['customer_id']} was erased on {says['erased_at']} by {says['erased_by']}"
+            return [f"{what} was signed by {', '.join(map(_signed_by, signatures))}.", f"Why: {says['reason']}"]
         case ProvenEntry(entry, checkpoint):
             what = f"Entry {entry.position}, {entry.body['type']} of {entry.body['occurred_at']}, stood"
         case ProvenDossier():

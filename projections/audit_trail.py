@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from domain.vocabulary import ActorKind, Role
+from domain.vocabulary import ActorKind, EventName, Role
 from projections.engine.model import ReadModel
 
 
@@ -11,7 +11,7 @@ class AuditTrail(
     ReadModel,
     key="position",
     version=3,
-    indexes=(("actor_id", "position"), ("type", "position")),
+    indexes=(("actor_id", "position"), ("type", "position"), ("actor_id", "type", "position")),
     follows_merges=False,
     mirrors_entries=True,
 ):
@@ -20,8 +20,7 @@ class AuditTrail(
     position: int
     stream_id: UUID | None = None
     stream_version: int = 0
-    type: str = ""
-    """What happened, such as Case.Opened."""
+    type: EventName = ""
     customer_id: UUID | None = None
     case_id: UUID | None = None
     occurred_at: datetime | None = None

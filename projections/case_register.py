@@ -52,9 +52,14 @@ class CaseRemedy(Struct):
 class CaseRegister(
     ReadModel,
     key="case_id",
-    version=2,
+    version=3,
     begins=(Case.Opened,),
-    indexes=(("customer_id", "opened_at"), ("state", "opened_at", "case_id"), ("opened_at", "case_id")),
+    indexes=(
+        ("customer_id", "opened_at"),
+        ("state", "opened_at", "case_id"),
+        ("customer_id", "state", "opened_at", "case_id"),
+        ("opened_at", "case_id"),
+    ),
 ):
     """One case as it stands."""
 

@@ -22,8 +22,8 @@ class ContactPoint(Struct):
     contact: str
     """What it is called, such as home or office."""
     kind: ContactKind
-    value: Sealed
-    """The number or address itself."""
+    value: Sealed | None
+    """The number or address itself; null once the customer was erased."""
     invalid: InvalidReason | None = None
     """Why it no longer works; null while it does."""
     stated_of: UUID | None = None
@@ -33,7 +33,7 @@ class ContactPoint(Struct):
 class CustomerProfile(
     ReadModel,
     key="customer_id",
-    version=4,
+    version=5,
     begins=(Customer.Registered,),
     indexes=(("registered_at", "customer_id"), ("reference", "customer_id")),
 ):
@@ -59,6 +59,8 @@ class CustomerProfile(
     """When the last contact took place."""
     merged: list[UUID] = []
     """The customers that were merged into this one, whose history is now part of its own."""
+    erased_at: datetime | None = None
+    """When the person was forgotten; then what was personal is null, and what happened stands."""
     version: int = 0
     """The customer's own version, to be given as expectedVersion."""
 
@@ -103,6 +105,11 @@ class CustomerProfile(
         """Note the customer that was merged into this one; only merges that are in force are among its entries."""
         if (other := self._other(e)) and other not in self.merged:
             self.merged = [*self.merged, other]
+
+    @on(Customer.Erased, own=True)
+    def erased(self, e: Customer.Erased) -> None:
+        """Note that the person was forgotten, and forget the number by which another system knows them."""
+        self.erased_at, self.reference = e.occurred_at, None
 
     @on(*CUSTOMER_EVENTS, Entry.Voided, Entry.Amended, own=True)
     def moved(self, e: Event) -> None:

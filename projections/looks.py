@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from domain.look import Look
-from domain.vocabulary import LookPurpose, Name, Role
+from domain.look import Look, LookPurpose
+from domain.vocabulary import Name, Role
 from projections.engine.model import ReadModel, on
 
 

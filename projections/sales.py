@@ -13,15 +13,23 @@ class SaleKind(StrEnum):
     """A purchase, a return of a known purchase, or a return that names none."""
 
     PURCHASE = "purchase"
+    """Something was bought."""
     RETURN = "return"
+    """What a known purchase had bought was given back."""
     UNMATCHED_RETURN = "unmatched_return"
+    """Something was given back, of a purchase that is not known."""
 
 
 class Sales(
     ReadModel,
     key="position",
-    version=1,
-    indexes=(("customer_id", "occurred_at"), ("kind", "position"), ("occurred_at", "position")),
+    version=2,
+    indexes=(
+        ("customer_id", "occurred_at"),
+        ("kind", "position"),
+        ("customer_id", "kind", "occurred_at", "position"),
+        ("occurred_at", "position"),
+    ),
 ):
     """One purchase or return."""
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg import Connection
 
+from domain.misfit import Misfit
 from domain.policy import TierRule
 from domain.rule import Rule
 from domain.tier import TierInputs
@@ -77,4 +78,4 @@ def _inputs(customer_id: UUID, figures: dict[str, Any]) -> TierInputs:
     try:
         return msgspec.convert(figures, TierInputs)
     except msgspec.ValidationError as error:
-        OUT_OF_RANGE.refuse(customer=customer_id, problem=str(error))
+        OUT_OF_RANGE.refuse(customer=customer_id, problem=Misfit.of(error).sentence)

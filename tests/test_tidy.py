@@ -25,7 +25,7 @@ TOP = {
 }  # fmt: skip
 LINES_MAX = 400
 """Why: what is longer is two files that have not been told apart yet."""
-ALONE = {"ledger/verifier.py": 960}
+ALONE = {"ledger/verifier.py": 1_000}
 """Why: auditors copy the verifier out, so it must be one file whatever it checks."""
 FUNCTION_MAX = 70
 """Why: a function that does not fit on a screen does more than one thing."""

@@ -1,5 +1,8 @@
 """The ``daybook`` command. Each file of this package holds one command or a few that belong together."""
 
+from importlib.metadata import version as installed
+from typing import Annotated
+
 import psycopg
 import typer
 
@@ -18,6 +21,8 @@ from . import (
     database,
     explain,
     intake,
+    master_key,
+    persons,
     projecting,
     proving,
     rebuilding,
@@ -36,12 +41,27 @@ from .report import fail
 
 app = typer.Typer(
     name="daybook",
-    help="Daybook, an event-sourced customer-interaction ledger.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.callback()(lambda: None)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"daybook {installed('daybook')}")
+        raise typer.Exit
+
+
+@app.callback()
+def daybook(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Daybook, an event-sourced customer-interaction ledger."""
+
+
 PARTS = (
     running,
     serving,
@@ -57,6 +77,8 @@ PARTS = (
     simulation,
     tokens,
     replay,
+    persons,
+    master_key,
     proving,
     explain,
     schema,

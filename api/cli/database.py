@@ -15,6 +15,6 @@ def add_to(app: typer.Typer) -> None:
 
 def migrate_(json: JsonFlag = False) -> None:
     """Apply the migrations the database lacks; it needs the right to create roles and schemas."""
-    with database.connect(load().url()) as connection:
+    with database.connect(load(begin=True).url()) as connection:
         applied = migrate.migrate(connection)
     facts({"applied": applied or "nothing was missing"} if not json else {"applied": applied}, json)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from domain.vocabulary import LookPurpose
+from domain.look import LookPurpose
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.explaining import Explained, explain, key_of

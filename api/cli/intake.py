@@ -14,7 +14,7 @@ from ledger.sources.run import Means, Summary
 
 from ..settings import load
 from ..wiring import open_intake
-from .report import JsonFlag, as_json, err, facts, fail, progress
+from .report import Counted, JsonFlag, as_json, err, facts, fail, progress
 
 MappingOption = Annotated[
     str, typer.Option("--mapping", "-m", help=f"A shipped mapping ({', '.join(shipped())}) or a TOML file.")
@@ -38,7 +38,8 @@ def import_(
     """Enter the facts of a file. Again adds nothing; rows that cannot be taken go to a reject file."""
     named, settings = read(mapping), load()
     rejects = settings.home.absolute() / "rejects"
-    with open_intake(settings) as intake, progress(f"Importing {file.name}") as advance:
+    shown = progress(f"Importing {file.name}", counts=Counted.BYTES)
+    with open_intake(settings) as intake, shown as advance:
         means = Means(intake.connection, intake.vault, rejects, advance, lambda sentence: err.print(sentence))
         try:
             summary = import_file(means, file, named, format)

@@ -1,15 +1,28 @@
 """What commands print: a table or JSON on stdout, progress and errors on stderr."""
 
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from typing import Annotated, Any, NoReturn, Protocol
 
 import msgspec
 import psutil
 import typer
+from rich import filesize
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +30,17 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+LINE_S = 5.0
+"""Why: who reads a log wants to know that work goes on, and not much more."""
+
+
+class Counted(Enum):
+    """What progress is counted in."""
+
+    THINGS = "things"
+    BYTES = "bytes"
 
 
 class Advance(Protocol):
@@ -63,6 +87,8 @@ def rows(columns: Sequence[str], values: Sequence[Sequence[Any]], json: bool) ->
 def _shown(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}".replace(",", " ")
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
     return "–" if value is None else str(value)
 
 
@@ -94,15 +120,44 @@ def _resident(process: psutil.Process) -> int:
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Advance]:
-    """Show a bar with rate, remaining time and memory on stderr while work goes on; silent where it is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}"), _Rate())
-    with Progress(
-        *columns, TimeElapsedColumn(), TimeRemainingColumn(), _Memory(), console=err, disable=not err.is_terminal
-    ) as bar:
+def progress(what: str, total: int | None = None, *, counts: Counted = Counted.THINGS) -> Iterator[Advance]:
+    """Show on stderr how far work has got: a bar in a terminal, elsewhere a line now and then."""
+    if err.is_terminal:
+        with _bar(what, total, counts) as advance:
+            yield advance
+    else:
+        yield _lines(what, total, counts)
+
+
+@contextmanager
+def _bar(what: str, total: int | None, counts: Counted) -> Iterator[Advance]:
+    """A bar with rate, remaining time and memory."""
+    done: tuple[ProgressColumn, ...] = (TextColumn("{task.completed:.0f}"), _Rate())
+    if counts is Counted.BYTES:
+        done = (DownloadColumn(), TransferSpeedColumn())
+    shown = (TextColumn("{task.description}"), BarColumn(), *done, TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*shown, _Memory(), console=err) as bar:
         task = bar.add_task(what, total=total)
 
         def advance(done: int, total: int | None = None, /) -> None:
             bar.update(task, completed=done, total=total)
 
         yield advance
+
+
+def _lines(what: str, total: int | None, counts: Counted) -> Advance:
+    """A line each time so many seconds have passed: short work says nothing."""
+    told_at, expected = time.monotonic(), total
+
+    def advance(done: int, total: int | None = None, /) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= LINE_S:
+            told_at, whole = time.monotonic(), total or expected
+            of = f" of {_amount(whole, counts)}" if whole else ""
+            err.print(f"{what}: {_amount(done, counts)}{of}", markup=False)
+
+    return advance
+
+
+def _amount(number: int, counts: Counted) -> str:
+    return filesize.decimal(number) if counts is Counted.BYTES else _shown(number)

@@ -52,7 +52,7 @@ def add_to(app: typer.Typer) -> None:
 
 def run() -> None:
     """Start the database, fill an empty ledger with a simulated world, post the read models, and serve."""
-    settings = load()
+    settings = load(begin=True)
     if settings.mode is Mode.PRODUCTION:
         raise SettingsError("daybook run is for development; in production start migrate, project and serve apart.")
     # What would keep the server from starting is better told at once than after the world was made.

@@ -8,7 +8,7 @@ from graphql import GraphQLSchema, build_schema
 from graphql.utilities import find_schema_changes
 
 from ..graphql.schema import sdl
-from .report import err, fail
+from .report import err, fail, out
 
 COMMITTED = Path(__file__).parent.parent / "schema.graphql"
 SHOWN_MAX = 20
@@ -33,8 +33,10 @@ def schema(
     """Print the GraphQL schema, or compare it with the committed one."""
     if against:
         refuse_breaking(against.read_text("utf-8"), sdl())
+        out.print(f"No client of {against} is broken.", markup=False)
     elif check:
         refuse_drift(COMMITTED.read_text("utf-8") if COMMITTED.exists() else "", sdl())
+        out.print("The committed schema is the current one.")
     elif write:
         COMMITTED.write_text(sdl(), "utf-8")
     else:

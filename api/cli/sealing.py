@@ -10,7 +10,7 @@ from ledger import checkpoints, database, sealing
 from ledger.database import Duty
 from ledger.notes import Signing
 
-from ..sealing import places, signers, vkeys, witnesses
+from ..sealing import places, receipt_signers, signers, vkeys, witnesses
 from ..settings import Settings, SettingsError, load
 from ..wiring import ready_url
 from .projecting import stop_with_stdin
@@ -89,8 +89,12 @@ def _refuse_late(url: str, late_max: float) -> None:
 
 
 def seal_key(json: JsonFlag = False) -> None:
-    """Print the public keys that verify this ledger's checkpoints, the current one first; hand them to auditors."""
-    found = vkeys(load())
+    """Print the public keys that verify this ledger's checkpoints, the current one first; hand them to auditors.
+
+    Where receipts are signed with a key of their own, its public key is the last one.
+    """
+    settings = load()
+    found = list(dict.fromkeys([*vkeys(settings), *(signer.vkey for signer in receipt_signers(settings))]))
     if not found:
         raise SettingsError("Set DAYBOOK_ORIGIN and DAYBOOK_SEAL_KEY; make a key with: openssl rand -base64 32")
     if json:

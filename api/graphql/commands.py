@@ -3,6 +3,7 @@
 A rule that refuses is no error of GraphQL's: it comes back in ``userErrors`` with its code, and nothing was recorded.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -18,12 +19,14 @@ from strawberry.types.field import StrawberryField
 from domain import catalogue  # noqa: F401  (imports every module of the domain)
 from domain.command import Command, commands
 from domain.command import Context as Circumstances
+from domain.customer import Customer
 from domain.rule import Refused, Rule
 
 from . import access
 from .books import books
 from .inputs import CIRCUMSTANCES, command_input, pointed, told
 from .names import camel, pascal, uncapital
+from .persons import receipt_field
 from .plan import KEY
 from .reading import STALE
 from .request import Context, Ready
@@ -123,8 +126,21 @@ async def _done(context: Context, command: Command, given: dict[str, Any]) -> Ou
     try:
         return await anyio.to_thread.run_sync(execute, limiter=context.services.commands)
     except Refused as refused:
-        message = str(refused).partition(" - at `")[0]
-        return Outcome(user_errors=[UserError(refused.code, pointed(refused.field), message)])
+        return Outcome(user_errors=[UserError(refused.code, pointed(refused.field), _message(refused))])
+
+
+def _message(refused: Refused) -> str:
+    """What a refusal says, with fields and commands called as they are here."""
+    message = str(refused)
+    if refused.field:
+        message = message.replace(refused.field, pointed(refused.field) or "")
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: _commands().get(found[0], found[0]), message)
+
+
+@cache
+def _commands() -> Mapping[str, str]:
+    """What the commands are called here, by their names in the domain."""
+    return {command.name: camel(command.name) for command in commands()}
 
 
 def _payload(command: Command) -> Any:
@@ -139,6 +155,8 @@ def _payload(command: Command) -> Any:
     made = object_type(f"{pascal(command.name)}Payload", f"What came of the command. {command.doc}", fields)
     definition = made.__strawberry_definition__
     definition.fields.extend(_object(name, shown) for name, shown in _shown(command).items())
+    if Customer.Erased in command.parameters.values():
+        definition.fields.append(receipt_field())
     return made
 
 

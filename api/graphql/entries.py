@@ -8,8 +8,8 @@ from psycopg import Connection, sql
 from strawberry.types.field import StrawberryField
 
 from domain.event import Event
+from domain.look import LookPurpose
 from domain.rule import NOT_FOUND
-from domain.vocabulary import LookPurpose
 from ledger.reading import decoded, line
 
 from .. import proofs

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from psycopg import Connection
 from strawberry.types.field import StrawberryField
 
-from domain.vocabulary import LookPurpose
+from domain.look import LookPurpose
 from projections.engine import as_of as engine
 from projections.engine.cut import Cut
 from projections.engine.explaining import Explained, explain, key_of
@@ -21,13 +21,16 @@ from .queries import query
 from .request import Context, Info, Ready
 from .rows import argument
 from .steps import EntryStep, FieldChange, told
-from .types import enumeration, outgoing
+from .types import enum_type, outgoing
 
 EXPLAIN_COST = 200
 """Why: a row of some hundred entries is read and folded."""
 
-ReadModelName: Any = Enum("ReadModelName", {name.upper(): name for name in books()})  # type: ignore[misc]
-ReadModelName.__doc__ = "The read models, by name."
+ReadModelName: Any = enum_type(
+    Enum("ReadModelName", {name.upper(): name for name in books()}),  # type: ignore[arg-type]
+    "The read models, by name.",
+    {name.upper(): book.doc for name, book in books().items()},
+)
 
 
 class ExplainedStep(EntryStep):
@@ -59,7 +62,7 @@ class Explanation(Struct):
 def explain_queries() -> list[StrawberryField]:
     """The query that explains a row."""
     offered = [
-        argument("read_model", enumeration(ReadModelName), "The read model."),
+        argument("read_model", ReadModelName, "The read model."),
         argument("key", str, "The row's key: a customer's id, a case's, or a position, whichever the read model has."),
         argument("as_of", AsOf | None, "The row as of a moment of the past; as it now stands where none is given."),
     ]

@@ -11,8 +11,7 @@ from strawberry import UNSET
 
 from domain.command import Command
 from domain.event import Event, input_fields
-from domain.policy import POLICY_STREAMS
-from ledger.input import kind_of
+from ledger.input import HANDED, kind_of
 
 from .names import camel, pascal
 from .scalars import Long
@@ -46,14 +45,14 @@ def input_of(command: Command) -> dict[str, Given]:
 
 
 def _asked(command: Command, parameter: str, hint: Any) -> Iterator[tuple[str, Given]]:
-    """What a caller gives for one parameter: the fields of the fact, an id, a position, or nothing for a policy."""
+    """What a caller gives for one parameter: the fields of the fact, an id, a position, or nothing."""
     kind = kind_of(hint)
     if kind is Event:
         yield "position", Given(Long, "The position of the entry.")
     elif issubclass(kind, Event) and kind.aggregate is command.aggregate:
         told = {leaf.field: leaf for leaf in leaves(kind).values()}
         yield from ((field, Given.of(kind, told[field])) for field in input_fields(kind))
-    elif kind in POLICY_STREAMS:
+    elif kind in HANDED:
         return
     elif kind is hint:
         yield f"{parameter}_id", Given(UUID, f"The {parameter}'s id.")

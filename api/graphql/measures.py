@@ -12,6 +12,7 @@ from strawberry.scalars import JSON
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
+from domain.rule import Refused
 from ledger import database
 from ledger.database import Duty
 from projections.engine import metric as engine
@@ -99,7 +100,10 @@ def _typed(metric: type[Metric]) -> StrawberryField:
     async def resolve(
         context: Context, info: Info, at: datetime | None = None, as_of: Any = None, **given: Any
     ) -> Ready:
-        return context.shaped(info, answer, await _computed(context, metric, given, at, as_of))
+        try:
+            return context.shaped(info, answer, await _computed(context, metric, given, at, as_of))
+        except Refused as refused:
+            raise _as_argument(refused) from None
 
     said, taken = plain_text(engine.definition(metric)), [*offered, *_moments()]
     return query(camel(metric.name), outgoing(answer), f"{said} {_FOR}", taken, resolve, cost=METRIC_COST)
@@ -127,6 +131,14 @@ def _generic() -> StrawberryField:
     return query(
         "metric", outgoing(MetricAnswer), f"Any metric by its name. {_FOR}", offered, resolve, cost=METRIC_COST
     )
+
+
+def _as_argument(refused: Refused) -> Refused:
+    """A refusal that names the parameter as the argument it is in a typed query."""
+    if refused.code != BAD_PARAMETER.code:
+        return refused
+    name, problem = cast(tuple[str, str], refused.values["parameter"])
+    return Refused(refused.code, f"{camel(name)} {problem}.", camel(name))
 
 
 _FOR = f"For: {access.listed(access.METRICS)}."

@@ -1,14 +1,19 @@
 """Access paths: the filters and orders of a page, each backed by an index the read model declares.
 
-An index whose first column is an instant gives an order over all rows; any other gives a filter on its first column
-and an order by the rest. The key comes last in every order, so that no two rows are equal in it. What has no index
-cannot be asked for, so there is no slow question.
+The columns of an index before the first instant or number are filters to be given together; the one that follows them,
+or else the key, gives the order. An index whose first column is an instant gives an order over all rows. The key comes
+last in every order, so that no two rows are equal in it. What has no index cannot be asked for, so there is no slow
+question.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cache
+from itertools import takewhile
 from typing import NamedTuple
 
+from domain.event import events, marked
 from domain.rule import Rule
 from projections.engine.model import ReadModel, columns
 from projections.engine.table import optional
@@ -21,30 +26,36 @@ BAD_FILTER = Rule("BAD_FILTER", "{problem}")
 class Path(NamedTuple):
     """One way to page through a model."""
 
-    filter: str | None
-    """The column that must equal a given value; all rows where there is none."""
+    filters: tuple[str, ...]
+    """The columns that must equal given values; all rows where there are none."""
     order: str
     """The column that orders the rows; the key where nothing else does."""
 
 
 @cache
 def paths(model: type[ReadModel]) -> tuple[Path, ...]:
-    """The access paths of a model; the first one of a filter gives its usual order."""
+    """The access paths of a model; the first one of some filters gives their usual order."""
     found: list[Path] = []
     key = model.spec.key
     if key == "position":
-        found.append(Path(None, key))
-    for first, *rest in model.spec.indexes:
-        order = [column for column in rest if column != key]
-        if len(order) > 1:
-            continue
-        if is_instant(model, first):
-            found.append(Path(None, first))
-        else:
-            found.append(Path(first, order[0] if order else key))
-    if not any(path.filter is None for path in found):
-        found.insert(0, Path(None, key))
+        found.append(Path((), key))
+    for index in model.spec.indexes:
+        named = [column for column in index if column != key]
+        filtering = _filtering(model, named)
+        order = named[len(filtering) :] or [key]
+        if len(order) == 1:
+            found.append(Path(filtering, order[0]))
+    if not any(path.filters == () for path in found):
+        found.insert(0, Path((), key))
     return tuple(dict.fromkeys(found))
+
+
+def _filtering(model: type[ReadModel], named: list[str]) -> tuple[str, ...]:
+    """The columns of an index that are filters."""
+    if not named or is_instant(model, named[0]):
+        return ()
+    hints = columns(model)
+    return (named[0], *takewhile(lambda column: optional(hints[column])[0] not in (datetime, int), named[1:]))
 
 
 def is_instant(model: type[ReadModel], column: str) -> bool:
@@ -57,25 +68,47 @@ def nullable(model: type[ReadModel], column: str) -> bool:
     return optional(columns(model)[column])[1]
 
 
-def filters(model: type[ReadModel]) -> list[str]:
-    """The columns a page can be filtered by, one at a time."""
-    return list(dict.fromkeys(path.filter for path in paths(model) if path.filter))
+def combinations(model: type[ReadModel]) -> list[tuple[str, ...]]:
+    """The columns a page can be filtered by, each with those that are given together with it."""
+    return list(dict.fromkeys(path.filters for path in paths(model) if path.filters))
 
 
-def orders(model: type[ReadModel]) -> list[str]:
-    """The columns a page can be ordered by."""
-    return list(dict.fromkeys(path.order for path in paths(model)))
+def filters(model: type[ReadModel], beside: str | None = None) -> list[str]:
+    """The columns a page can be filtered by, alone or together, or those it can be filtered by beside another."""
+    found = [given for given in combinations(model) if beside is None or beside in given]
+    return list(dict.fromkeys(column for given in found for column in given if column != beside))
+
+
+def names_events(model: type[ReadModel], column: str) -> bool:
+    """Whether a column holds the names of events."""
+    return marked(columns(model)[column], "event")
+
+
+def refuse_unknown_event(name: str) -> None:
+    """Refuse ``BAD_FILTER`` for what is no event's name, with the names that were probably meant."""
+    if name in events():
+        return
+    named = {known.lower(): known for known in events()}
+    close = [named[found] for found in get_close_matches(name.lower(), named)]
+    meant = f"Did you mean {' or '.join(close)}?" if close else "The description of this argument names them all."
+    BAD_FILTER.refuse(problem=f"There is no event {name!r:.60}. {meant}")
 
 
 def choose(model: type[ReadModel], given: list[str], order: str | None) -> Path:
     """The path for the filters given and the order asked for; refuses ``BAD_FILTER`` where no index backs it."""
-    if len(given) > 1:
-        BAD_FILTER.refuse(problem=f"Give one of {', '.join(map(camel, given))}, not several; no index backs them all.")
-    wanted = given[0] if given else None
-    backed = [path for path in paths(model) if path.filter == wanted]
+    backed = [path for path in paths(model) if set(path.filters) == set(given)]
+    if not backed:
+        known = "; ".join(map(_named, combinations(model)))
+        both = " together" if len(given) > 1 else ""
+        BAD_FILTER.refuse(problem=f"No index is there for {_named(given)}{both}; filter by one of: {known}.")
     for path in backed:
         if order in (None, path.order):
             return path
     known = ", ".join(path.order.upper() for path in backed)
-    what = f"With {camel(wanted)}" if wanted else "Without a filter"
+    what = f"With {_named(given)}" if given else "Without a filter"
     return BAD_FILTER.refuse(problem=f"{what}, rows come in the order {known} only; no index backs another.")
+
+
+def _named(given: Sequence[str]) -> str:
+    """Some filters for people to read."""
+    return " and ".join(map(camel, given))

@@ -22,7 +22,7 @@ from .books import Book, Relation, books, fields, key_name, relations
 from .names import camel
 from .pages import Page
 from .paging import Slice, ways
-from .paths import choose, filters
+from .paths import choose, filters, names_events, refuse_unknown_event
 from .reaches import Reach, of_page
 from .selection import Arguments, Later, Scope, Variables, selected
 from .shape import Part, Shape
@@ -173,10 +173,11 @@ class Planner:
     ) -> tuple[Composable, Shape]:
         """A page of a book, of all its rows or ``of`` those that a relation leads to from another row."""
         arguments = Arguments(field, nodes[0], self._scope)
-        given = {column: value for column in filters(book.model) if (value := arguments.later(camel(column)))}
+        offered = filters(book.model, of[0].column if of else None)
+        given = {column: value for column in offered if (value := arguments.later(camel(column)))}
         reach = of_page(book.name, given) if of is None else Reach(book.name, of[0].column, above=_above(*of))
         row = self._enter(reach)
-        held = {column: self._bind(value) for column, value in given.items()}
+        held = {column: self._bind(_known(book, column, value)) for column, value in given.items()}
         if of:
             relation, upper = of
             held[relation.column] = SQL("{}.{}").format(upper.alias, Identifier(relation.local))
@@ -223,6 +224,19 @@ class Planner:
         return SQL("(SELECT count(*) FROM (SELECT FROM {} {} {} LIMIT {}) counted)").format(
             self._source(book), alias, _where(conditions), Literal(TOTAL_MAX)
         )
+
+
+def _known(book: Book, column: str, value: Later) -> Later:
+    """The value of a filter; one that can fit no row is refused rather than answered with nothing."""
+    if not names_events(book.model, column):
+        return value
+
+    def known(variables: Variables) -> Any:
+        name = value(variables)
+        refuse_unknown_event(name)
+        return name
+
+    return known
 
 
 def _place(row: Row, told: Leaf) -> int:

@@ -8,7 +8,8 @@ import anyio.to_thread
 from msgspec import Meta, Struct
 from strawberry.types.field import StrawberryField
 
-from domain.vocabulary import CaseState, LookPurpose
+from domain.look import LookPurpose
+from domain.vocabulary import CaseState
 
 from .. import proofs
 from ..replay import Step, replay

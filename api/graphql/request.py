@@ -13,7 +13,8 @@ from psycopg import Connection
 
 from domain.command import Actor
 from domain.event import Event
-from domain.vocabulary import ActorKind, LookPurpose
+from domain.look import LookPurpose
+from domain.vocabulary import ActorKind
 from ledger.vault import subject_of
 
 from ..auth import Viewer

@@ -10,15 +10,16 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
+from domain.event import events
 from projections.engine.model import columns
 
 from .books import Book, Relation, books, fields, relations
 from .names import camel
 from .paging import PAGE_MAX, PAGE_USUAL
-from .paths import Path, filters, is_instant, paths
+from .paths import Path, combinations, filters, is_instant, names_events, paths
 from .plan import TOTAL_MAX
 from .scalars import Long
-from .types import annotation, object_type
+from .types import annotation, enum_type, object_type
 
 PageInfo = object_type(
     "PageInfo",
@@ -68,17 +69,19 @@ def page_type(name: str) -> Any:
 def order_type(name: str) -> Any:
     """The enum of a book's orders."""
     book = books()[name]
+    docs = {told.field: f"By {shown}. {told.doc}" for shown, told in fields(name).items()}
     orders = {path.order.upper(): path.order for path in paths(book.model)}
     enum = Enum(f"{book.title}Order", orders)  # type: ignore[misc]
-    return strawberry.enum(enum, name=f"{book.title}Order", description="What rows are ordered by; each has an index.")
+    said = {member: docs[column] for member, column in orders.items()}
+    return enum_type(enum, "What rows are ordered by; each has an index.", said)
 
 
 def page_arguments(name: str, fixed: str | None = None) -> list[StrawberryArgument]:
     """The arguments of a page of a book, or of those of its rows where the ``fixed`` column is given by the way."""
     book = books()[name]
     model = book.model
-    offered = [path for path in paths(model) if fixed in (None, path.filter)]
-    found = [] if fixed else [_filter(book, column) for column in filters(model)]
+    offered = [path for path in paths(model) if fixed is None or fixed in path.filters]
+    found = [_filter(book, column, fixed) for column in filters(model, fixed)]
     found += [
         argument("first", int | None, f"How many rows, from the start: 1 to {PAGE_MAX}, usually {PAGE_USUAL}."),
         argument("last", int | None, f"How many rows, from the end: 1 to {PAGE_MAX}; instead of first."),
@@ -94,9 +97,13 @@ def page_arguments(name: str, fixed: str | None = None) -> list[StrawberryArgume
     return found + _bounds(book, offered)
 
 
-def _filter(book: Book, column: str) -> StrawberryArgument:
+def _filter(book: Book, column: str, fixed: str | None) -> StrawberryArgument:
     shown = annotation(columns(book.model)[column]) | None
-    return argument(column, shown, f"Only rows with this {camel(column)}; one filter at a time.")
+    beside = " or ".join(map(camel, filters(book.model, column)))
+    alone = (column,) in combinations(book.model)
+    also = f"; {'also' if alone else 'only'} together with {beside}" if beside else "; with no other filter"
+    known = f" One of: {', '.join(sorted(events()))}." if names_events(book.model, column) else ""
+    return argument(column, shown, f"Only rows with this {camel(column)}{'' if fixed else also}.{known}")
 
 
 def _bounds(book: Book, offered: list[Path]) -> list[StrawberryArgument]:

@@ -16,6 +16,7 @@ from .commands import mutations
 from .entries import entry_queries
 from .explanations import explain_queries
 from .measures import metric_queries
+from .persons import person_queries
 from .queries import book_queries
 from .replays import replay_queries
 from .rows import relate
@@ -35,6 +36,7 @@ def schema() -> strawberry.Schema:
         *explain_queries(),
         *entry_queries(),
         *standing_queries(),
+        *person_queries(),
     ]
     relate()
     return strawberry.Schema(

@@ -45,8 +45,11 @@ class ProjectionState(StrEnum):
     """Whether a read model can be asked: serving, of another version than this server's, or not built yet."""
 
     SERVING = "serving"
+    """It can be asked."""
     OUTDATED = "outdated"
+    """The build in service is of another version than this server asks for."""
     MISSING = "missing"
+    """It is not built yet."""
 
 
 NO_BUILD: dict[str, Any] = {

@@ -15,7 +15,7 @@ from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from domain.event import marked
-from domain.text import described, first_sentence
+from domain.text import described, field_docs, first_sentence
 from projections.engine.table import optional
 
 from . import access
@@ -95,7 +95,20 @@ def _metas(hint: Any) -> list[Meta]:
 def enumeration(enum: type[Enum]) -> Any:
     """The GraphQL enum of an enumeration, whose names are the stored codes in capitals; statements rely on that."""
     assert all(member.name == str(member.value).upper() for member in enum), f"{enum.__name__} has other names"
-    return strawberry.enum(enum, name=enum.__name__, description=plain_text(first_sentence(enum.__doc__)))
+    if "__strawberry_definition__" in vars(enum):
+        return enum
+    said = {name: plain_text(told) for name, told in field_docs(enum).items()}
+    return enum_type(enum, plain_text(first_sentence(enum.__doc__)), said)
+
+
+def enum_type(enum: type[Enum], doc: str, docs: Mapping[str, str]) -> Any:
+    """The GraphQL enum of an enumeration, with its description and that of each member by name."""
+    if silent := [member.name for member in enum if not docs.get(member.name)]:
+        raise TypeError(f"{enum.__name__}.{silent[0]} says nothing of itself; write a docstring under it")
+    made = strawberry.enum(enum, name=enum.__name__, description=doc)
+    for value in made.__strawberry_definition__.values:  # type: ignore[attr-defined]
+        value.description = docs[value.name]
+    return made
 
 
 @cache
@@ -165,8 +178,8 @@ def bounds(hint: Any) -> str:
     for meta in _metas(hint):
         if meta.max_length is not None:
             said.append(f"At most {meta.max_length} long.")
-        if meta.min_length is not None and meta.min_length > 1:
-            said.append(f"At least {meta.min_length} long.")
+        if meta.min_length is not None:
+            said.append(f"At least {meta.min_length} long." if meta.min_length > 1 else "Not blank.")
         if meta.pattern is not None:
             said.append(f"Matches {meta.pattern}.")
         if meta.ge is not None:

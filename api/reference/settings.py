@@ -4,7 +4,6 @@ from enum import Enum
 from typing import Any, get_args
 
 from pydantic import SecretStr
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from domain.text import field_docs
@@ -16,8 +15,9 @@ from .types import shown
 
 INTRODUCTION = """
 Everything Daybook can be told. Settings come from the environment; a wrong one is an error at start that says what to
-do. Without `DATABASE_URL`, the master key and the token secret are made on first use and kept in `secrets.env` under
-`DAYBOOK_HOME`, origin and seal key in `seal.env` beside it.
+do. Without `DATABASE_URL`, the master key and the token secret are made when a ledger begins, with `daybook run` or
+`daybook migrate`, and kept in `secrets.env` under `DAYBOOK_HOME`, origin and seal key in `seal.env` beside it; with it
+they must be set.
 """
 
 
@@ -25,17 +25,10 @@ def page() -> str:
     """The page."""
     docs = field_docs(settings.Settings)
     rows = [
-        (code(variable(name, field)), _values(field.annotation), _default(field.default), docs[name])
+        (code(settings.variable(name, field)), _values(field.annotation), _default(field.default), docs[name])
         for name, field in settings.Settings.model_fields.items()
     ]
     return markdown.page("Settings", INTRODUCTION.strip(), table(("variable", "values", "default", "meaning"), rows))
-
-
-def variable(name: str, field: FieldInfo) -> str:
-    """The environment variable a setting is read from."""
-    if isinstance(field.validation_alias, str):
-        return field.validation_alias
-    return f"{settings.Settings.model_config['env_prefix']}{name}".upper()
 
 
 def _values(annotation: Any) -> str:

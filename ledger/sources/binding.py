@@ -26,6 +26,8 @@ Key = Callable[[Values], str]
 
 NOT_TOLD = (Policy, Entry)
 """Policies and corrections are made here, by people with the right to; no other system tells of them."""
+ONLY_HERE = (Customer.Erased,)
+"""Events that are entered only together with what they say."""
 
 
 class Sum(NamedTuple):
@@ -121,7 +123,7 @@ def personal_columns(event: type[Event], fields: Mapping[str, str | Value]) -> f
 
 
 def _event(name: str, table: Table, key: str) -> type[Event]:
-    told = {name: event for name, event in events().items() if event.aggregate not in NOT_TOLD}
+    told = {name: event for name, event in events().items() if _told(event)}
     if name == Customer.Registered.type_name:
         table.wrong(key, "a customer is registered by [customer]; put its fields under [customer.fields].")
     if name not in told:
@@ -129,6 +131,10 @@ def _event(name: str, table: Table, key: str) -> type[Event]:
         hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(told))}."
         table.wrong(key, f"there is no such event to import; {hint}")
     return told[name]
+
+
+def _told(event: type[Event]) -> bool:
+    return event.aggregate not in NOT_TOLD and event not in ONLY_HERE
 
 
 def _with_currency(event: type[Event], fields: Mapping[str, str | Value], table: Table) -> Mapping[str, str | Value]:

@@ -14,6 +14,7 @@ from domain.aggregate import Aggregate
 from domain.case import Case
 from domain.customer import Customer
 from domain.event import Event
+from domain.misfit import Misfit
 from domain.vocabulary import REFERENCE_MAX, TEXT_MAX, ActorKind
 from ledger.vault import personal_fields
 
@@ -141,7 +142,7 @@ class Drafter:
         try:
             built: Event = msgspec.convert(told | self._envelope, event)
         except msgspec.ValidationError as error:
-            raise Unfit(f"{event.type_name}: {_plain(str(error))}") from None
+            raise Unfit(f"{event.type_name}: {_plain(Misfit.of(error))}") from None
         for field in personal_fields(event):
             if len(getattr(built, field) or "") > TEXT_MAX:
                 raise Unfit(f"{event.type_name}: {field} has more than {TEXT_MAX} characters")
@@ -155,9 +156,6 @@ def named_id(namespace: UUID, name: str) -> UUID:
     return msgspec.convert(f"{digest[:12]}5{digest[13:16]}{variant}{digest[17:32]}", UUID)
 
 
-def _plain(message: str) -> str:
-    """A validation error in words for someone who looks at a row: the field first, then what is wrong."""
-    problem, _, path = message.partition(" - at `$")
-    problem = re.sub(r"Object missing required field (`\w+`)", r"\1 is missing", problem)
-    field = re.sub(r"\[(\d+)\]", lambda found: f" {int(found[1]) + 1}", path.strip(".`"))
-    return f"{field}: {problem}" if field else problem
+def _plain(misfit: Misfit) -> str:
+    """What does not fit, for someone who looks at a row: lines are counted from 1."""
+    return re.sub(r"\[(\d+)\]", lambda found: f" {int(found[1]) + 1}", misfit.path) + f" {misfit.problem}"

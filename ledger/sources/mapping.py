@@ -5,12 +5,15 @@
 
 import codecs
 from collections.abc import Iterator
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
+
+from domain.misfit import UNKNOWN_KEY, Misfit
 
 from .faults import SourceError
 
@@ -150,13 +153,23 @@ def read(name: str) -> NamedMapping:
     try:
         mapping = msgspec.toml.decode(text, type=Mapping)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        raise SourceError(f"The mapping {name}, {path.strip('.`') or 'top level'}: {problem}.") from None
+        raise SourceError(f"The mapping {name}, {_told(Misfit.of(error))}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SourceError(f"The mapping {name} is not TOML: {error}.") from None
     named = NamedMapping(name=name, text=text, mapping=mapping)
     _check_form(named)
     return named
+
+
+def _told(misfit: Misfit) -> str:
+    """What is wrong with the form of a mapping, with the key at fault and the one that was probably meant."""
+    if misfit.problem != UNKNOWN_KEY:
+        return f"{misfit.path or 'top level'}: it {misfit.problem}."
+    forms = (Mapping, FileForm, RecordForm, CustomerForm, EventForm, Value, Condition)
+    known = {field.encode_name for form in forms for field in msgspec.structs.fields(form)}
+    meant = get_close_matches(misfit.path.rpartition(".")[2], known, n=1)
+    hint = f"did you mean {meant[0]}?" if meant else "docs/import-your-data.md tells of all there are."
+    return f"{misfit.path}: there is no such key; {hint}"
 
 
 def columns_of(columns: str | list[str] | None) -> list[str]:

@@ -13,7 +13,7 @@ from psycopg import Connection
 from domain.aggregate import SKEW
 from domain.event import Event
 from ledger import bulk
-from ledger.vault import Vault, VaultError, subject_of
+from ledger.vault import ErasedError, Vault, subjects_of
 
 from .drafting import Circumstances, Drafter
 from .faults import Unfit
@@ -233,18 +233,14 @@ class Run:
         self, items: Sequence[Item], events: list[Event], owners: list[int], rejected: list[Unusable]
     ) -> tuple[list[Event], list[int], list[Unusable]]:
         """The same without events that hold personal text of an erased customer; their records are rejected."""
-        subjects = {subject_of(event) for event in events if bulk.is_personal(event)}
+        subjects = {subject for event in events for subject in subjects_of(event)}
         try:
             self._means.vault.provide(subjects)
             return events, owners, rejected
-        except VaultError:
+        except ErasedError:
             erased = self._means.vault.erased(subjects)
-            if not erased:
-                raise
         barred = {
-            owner
-            for event, owner in zip(events, owners, strict=True)
-            if bulk.is_personal(event) and subject_of(event) in erased
+            owner for event, owner in zip(events, owners, strict=True) if not erased.isdisjoint(subjects_of(event))
         }
         rejected += [Unusable(items[n].rows, ERASED) for n in sorted(barred) if n >= 0]
         left = [n for n, owner in enumerate(owners) if owner not in barred]

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import inspect
 
+from domain.misfit import Misfit
+
 from .faults import Unfit
 from .mapping import NamedMapping, Value
 from .money import integer, minor, number
@@ -116,10 +118,12 @@ def origin(value: Value, table: Table, key: str) -> str:
 
 def fitting(value: Any, hint: Any, table: Table, key: str) -> Any:
     """A value that stands in the mapping itself; the mapping is wrong where the field cannot take it."""
+    if isinstance(value, str) and not value.strip():
+        table.wrong(key, "it is blank; write a value, or leave the key out.")
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        table.wrong(key, f"{value!r} does not fit: {error}{_choices(hint)}.")
+        table.wrong(key, f"{value!r} does not fit: it {_choices(hint) or Misfit.of(error).problem}.")
 
 
 def essence(hint: Any) -> Any:
@@ -244,5 +248,5 @@ def _money(value: Value, hint: Any, table: Table, key: str) -> Extract:
 def _choices(hint: Any) -> str:
     kind = essence(hint)
     if isinstance(kind, inspect.EnumType):
-        return "; it takes " + ", ".join(str(member.value) for member in kind.cls)
+        return "must be one of " + ", ".join(str(member.value) for member in kind.cls)
     return ""

@@ -1,8 +1,9 @@
 """Corrections: what later entries say of earlier ones, and how a fold sees the entries because of it.
 
 A voided entry is left out and an amended one is taken as amended; entries of a merged customer count for the
-survivor. A model may see more than that: one that marks voided or amended entries itself is given them as they were
-entered, and one that declares ``follows_merges=False`` is given the customers as they were entered.
+survivor, and what was sealed of a person who was erased is null. A model may see more than that: one that marks voided
+or amended entries itself is given them as they were entered, and one that declares ``follows_merges=False`` is given
+the customers as they were entered.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -122,7 +123,8 @@ def marks(model: type[ReadModel], field: str) -> bool:
 
 
 def redirected(model: type[ReadModel], entries: Collection[Event], links: Links) -> Collection[Event]:
-    """The entries as the model's folds see them because of merges alone."""
+    """The entries as the model's folds see them because of merges and erasures alone."""
+    entries = links.forgotten.hidden(model, entries)
     return links.redirected(entries) if follows_merges(model) else entries
 
 

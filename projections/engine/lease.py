@@ -53,8 +53,11 @@ class ProjectorState(StrEnum):
     """What the projector is doing: posting, stopped in order or never started, or lost without a word."""
 
     POSTING = "posting"
+    """It holds the lease and posts what is entered."""
     STOPPED = "stopped"
+    """It stopped in order, or none has run yet."""
     LOST = "lost"
+    """It went silent without giving the lease back."""
 
 
 class Standing(NamedTuple):

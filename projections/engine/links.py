@@ -1,4 +1,4 @@
-"""Links: which customers were found to be one, so that their entries count for the one that survives."""
+"""Links: which customers were found to be one, so that their entries count for the survivor, and who was erased."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -10,6 +10,8 @@ from psycopg import Connection
 from domain.customer import Customer
 from domain.event import Event
 
+from .forgotten import NONE_FORGOTTEN, Forgotten
+
 MERGING = (Customer.Merged, Customer.Unmerged)
 QUERY = """
     SELECT DISTINCT ON (stream_id) stream_id, type, (data ->> 'survivor_id')::uuid
@@ -19,10 +21,11 @@ QUERY = """
 
 
 class Links:
-    """The merges in force at a position; customers that were not merged are their own survivors."""
+    """The merges in force at a position, and who was erased; customers that were not merged are their own survivors."""
 
-    def __init__(self, into: Mapping[UUID, UUID]) -> None:
+    def __init__(self, into: Mapping[UUID, UUID], forgotten: Forgotten = NONE_FORGOTTEN) -> None:
         """Take each merged customer with the one it was merged into, who may be merged itself."""
+        self.forgotten = forgotten
         self._roots = {absorbed: _root(into, absorbed) for absorbed in into}
         self._members: dict[UUID, list[UUID]] = {}
         for absorbed, root in self._roots.items():
@@ -32,10 +35,11 @@ class Links:
     def at(cls, connection: Connection[Any], position: int) -> Self:
         """The links that the ledger told of by a position."""
         rows = connection.execute(QUERY, (position,)).fetchall()
-        return cls({absorbed: into for absorbed, kind, into in rows if kind == Customer.Merged.type_name})
+        into = {absorbed: into for absorbed, kind, into in rows if kind == Customer.Merged.type_name}
+        return cls(into, Forgotten.at(connection, position))
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Whether there are any merges."""
         return bool(self._roots)
 
     def root(self, customer_id: UUID) -> UUID:

@@ -23,12 +23,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple, get_type_hints
+from typing import Any, ClassVar, NamedTuple, NoReturn, get_type_hints
 
 import msgspec
 from msgspec import Struct
 from psycopg import Connection, errors, sql
 
+from domain.misfit import Misfit
 from domain.rule import Rule
 
 from . import builds
@@ -126,11 +127,16 @@ def parameters(metric: type[Metric], given: Mapping[str, Any]) -> Struct:
     """The parameters as typed values; refuses ``METRIC_BAD_PARAMETER`` for one that is unknown or does not fit."""
     if unknown := set(given) - set(metric.Params.__struct_fields__):
         known = ", ".join(metric.Params.__struct_fields__) or "none"
-        BAD_PARAMETER.refuse(problem=f"{metric.name} has no parameter {sorted(unknown)[0]}; it has: {known}.")
+        refuse_parameter(sorted(unknown)[0], f"is no parameter of {metric.name}; it has: {known}")
     try:
         return msgspec.convert({name: value for name, value in given.items() if value is not None}, metric.Params)
     except msgspec.ValidationError as error:
-        BAD_PARAMETER.refuse(problem=str(error))
+        refuse_parameter(*Misfit.of(error))
+
+
+def refuse_parameter(name: str, problem: str) -> NoReturn:
+    """Refuse ``METRIC_BAD_PARAMETER`` for the parameter of that name."""
+    BAD_PARAMETER.refuse(problem=f"{name} {problem}.", parameter=(name, problem))
 
 
 def compute(

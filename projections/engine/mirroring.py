@@ -6,9 +6,11 @@ from typing import Any
 from psycopg import Connection, sql
 
 from domain.event import events, refuse_newer
+from ledger.forgetting import speaking_of
 
 from .corrections import Corrections, follows_merges
 from .cut import Cut
+from .forgotten import sealed_seen
 from .links import Links
 from .mirror import MARKS
 from .model import ReadModel
@@ -25,6 +27,9 @@ MERGED = (
 OUTDATED = """
     SELECT position, type, schema FROM ledger.entries
      WHERE position BETWEEN %s AND %s AND type || '/' || schema <> ALL(%s) ORDER BY position"""
+FORGOTTEN = """
+    SELECT position FROM ledger.entries
+     WHERE position BETWEEN %(first)s AND %(last)s AND type = ANY(%(types)s) AND {speaking}"""
 MARK = """
     UPDATE {table} AS mirror SET {column} = correction.position
       FROM unnest(%s::bigint[], %s::bigint[]) AS correction (target, position)
@@ -36,7 +41,8 @@ def mirror(
 ) -> list[int]:
     """Copy the entries of a run of positions into a build's table, without marks, as a cut has them.
 
-    Gives the positions of entries in another form than today's, which have to be upcast and folded one by one. Raises
+    Gives the positions of entries that are no copies, and have to be folded one by one: those in another form than
+    today's, and those that may hold what was sealed of a person who was erased. Raises
     :class:`~domain.event.UnknownSchema` for an entry of a newer Daybook.
     """
     if not run:
@@ -46,6 +52,7 @@ def mirror(
     for position, kind, schema in connection.execute(OUTDATED, (first, last, _known())):
         refuse_newer(kind, schema)
         outdated.append(position)
+    outdated += _forgotten(connection, model, first, last, links)
     absorbed = links.absorbed() if follows_merges(model) else []
     roots = [links.root(customer) for customer in absorbed]
     passed = [event.type_name for event in model.spec.passes_over]
@@ -61,6 +68,16 @@ def mark(connection: Connection[Any], model: type[ReadModel], name: str, known: 
         if by := corrected[column]:
             statement = sql.SQL(MARK).format(table=table(name), column=sql.Identifier(column))
             connection.execute(statement, (list(by.keys()), list(by.values())))
+
+
+def _forgotten(connection: Connection[Any], model: type[ReadModel], first: int, last: int, links: Links) -> list[int]:
+    gone, seen = links.forgotten.subjects, sealed_seen(model)
+    if not gone or not seen:
+        return []
+    types = [kind.type_name for kind in seen]
+    query = sql.SQL(FORGOTTEN).format(speaking=speaking_of("gone"))
+    rows = connection.execute(query, {"first": first, "last": last, "types": types, "gone": gone})
+    return [position for (position,) in rows]
 
 
 def _known() -> list[str]:

@@ -90,7 +90,7 @@ class Spec(NamedTuple):
     by: str
     """The event field the key is read from."""
     version: int
-    """Raised whenever a fold or a column changes, so that the model is built anew."""
+    """Raised whenever a fold, a column or an index changes, so that the model is built anew."""
     indexes: tuple[tuple[str, ...], ...]
     """Further indexes, each a tuple of columns."""
     begins: tuple[type[Event], ...]
@@ -233,11 +233,15 @@ def envelope_needed(model: type[ReadModel]) -> frozenset[str]:
     keys = {fold.key for fold in handlers} | {"stream_id" for fold in handlers if fold.own} | {model.spec.order_by}
     if model.spec.order_by == "occurred_at":
         keys |= {"stream_id", "stream_version"}
+    return frozenset((names(model) | keys | {"position"}) & set(ENVELOPE))
+
+
+@cache
+def names(model: type[ReadModel]) -> frozenset[str]:
+    """The attribute names in a model's own compiled methods."""
     methods = (method for method in vars(model).values() if inspect.isfunction(method))
     named = {name for method in methods for name in _names(method.__code__)}
-    if model.spec.mirrors_entries:
-        named |= set(model.__struct_fields__)
-    return frozenset((named | keys | {"position"}) & set(ENVELOPE))
+    return frozenset(named | set(model.__struct_fields__ if model.spec.mirrors_entries else ()))
 
 
 def of_types(types: Iterable[str]) -> sql.Composed:

@@ -15,6 +15,7 @@ from .builds import Build
 from .corrections import CORRECTING, corrections_in, redirected
 from .cut import Cut
 from .folding import Step, fold_steps, steps
+from .forgotten import ERASING
 from .links import MERGING, Links
 from .model import ReadModel, envelope_needed, fingerprint, folds, models, of_types
 from .quarantine import Quarantine
@@ -24,7 +25,7 @@ BATCH_MAX = 5_000
 """Why: some 4 MB of entries and well under a second of work, so a projector stops and starts quickly."""
 BATCH_BYTES_MAX = 64 * 2**20
 """Why: a batch is held in memory several times over."""
-TELLING = (*CORRECTING, *MERGING)
+TELLING = (*CORRECTING, *MERGING, ERASING)
 """Events that make earlier entries count otherwise."""
 
 

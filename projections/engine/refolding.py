@@ -1,8 +1,9 @@
 """Refolding: some keys' rows anew from their entries, where folding on from the rows that stand would be wrong.
 
-That is so when an earlier entry was voided or amended, when customers were merged or a merge was undone, when an entry
-comes late in a model's order, and when a fold failed. Keys are refolded up to the very position their build moves on
-to, so that the rows are the same in whatever batches the entries were posted, and after a rebuild.
+That is so when an earlier entry was voided or amended, when customers were merged or a merge was undone, when a person
+was erased, when an entry comes late in a model's order, and when a fold failed. Keys are refolded up to the very
+position their build moves on to, so that the rows are the same in whatever batches the entries were posted, and after a
+rebuild.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -12,12 +13,14 @@ from uuid import UUID
 from psycopg import Connection, sql
 
 from domain.event import Event
+from ledger.forgetting import speaking_of
 from ledger.reading import decoded_lines, line
 
 from .concerned import entered
 from .corrections import AMENDED, VOIDED, corrections_of, follows_merges, marks
 from .cut import Cut
 from .folding import Step, steps, taken
+from .forgotten import ERASING, Forgotten, sealed_seen
 from .links import NOBODY, Links, told_in
 from .model import ReadModel, envelope_needed, folds
 
@@ -76,8 +79,10 @@ def refold_all(
 
 
 def links_for(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> Links:
-    """The merges a model's folds are to follow at a cut."""
-    return Links.at(connection, cut.position) if follows_merges(model) else NOBODY
+    """The merges a model's folds are to follow at a cut, and the erasures they are to know of."""
+    if follows_merges(model):
+        return Links.at(connection, cut.position)
+    return Links({}, Forgotten.at(connection, cut.position)) if sealed_seen(model) else NOBODY
 
 
 def _folded(model: type[ReadModel], todo: Sequence[Step], check: Check | None) -> Refolded:
@@ -117,6 +122,10 @@ def keys_to_refold(
             found |= {step.key for step in steps(model, known.applied(model, told))}
     if follows_merges(model) and told_in(entries):
         found |= _moved(connection, model, Links.at(connection, after), links)
+    if erased := [key for entry in entries if isinstance(entry, ERASING) for key in entry.keys]:
+        told = _entries(connection, model, speaking_of("asked"), erased, sealed_seen(model))
+        known = corrections_of(connection, [entry.position for entry in told], entries[-1].position, links)
+        found |= {step.key for step in steps(model, known._replace(void={}).applied(model, told))}
     return found
 
 
@@ -144,12 +153,17 @@ def _moved(connection: Connection[Any], model: type[ReadModel], before: Links, n
 
 
 def _entries(
-    connection: Connection[Any], model: type[ReadModel], condition: sql.SQL, asked: Sequence[int] | Sequence[UUID]
+    connection: Connection[Any],
+    model: type[ReadModel],
+    condition: sql.Composable,
+    asked: Sequence[int] | Sequence[UUID],
+    kinds: Iterable[type[Event]] | None = None,
 ) -> list[Event]:
+    """The entries that a condition asks for, of the given kinds among those the model folds."""
     query = sql.SQL(
         "SELECT string_agg(line, E'\\n' ORDER BY position) FROM (SELECT position, {line} AS line FROM ledger.entries"
         " WHERE {condition} AND type = ANY(%(types)s)) AS found"
     ).format(line=line(envelope_needed(model)), condition=condition)
-    params = {"asked": asked, "types": [kind.type_name for kind in folds(model)]}
+    params = {"asked": asked, "types": [kind.type_name for kind in (folds(model) if kinds is None else kinds)]}
     row = connection.execute(query, params).fetchone()
     return decoded_lines(row[0].encode()) if row and row[0] else []

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg import Connection, sql
+from psycopg import Connection
 
-from ledger.reading import copy_lines, decoded_lines, head, line
+from ledger.reading import head
 
-from .corrections import corrections
+from .concerned import hanging
 from .cut import Cut
-from .folding import steps
-from .model import ReadModel, envelope_needed, folds
+from .model import ReadModel
 from .parts import entries_concerned
-from .refolding import refold
+from .refolding import links_for, refold
 
 SAMPLE_MAX = 10_000
 """Why: beyond so many customers the rebuild itself is soon done."""
@@ -54,7 +53,10 @@ def sample(connection: Connection[Any], model: type[ReadModel], customers: int, 
     cut = Cut(head(connection))
     drawn = _drawn(connection, cut, customers, chance)
     began = time.perf_counter()
-    keys, entries = _concerned(connection, model, drawn, cut)
+    links = links_for(connection, model, cut)
+    # Whoever was merged into another counts for that one.
+    kept = {links.root(customer) for customer in drawn}
+    keys, entries = hanging(connection, model, "customer_id", kept, cut, links, most=cut.position)
     found = refold(connection, model, keys, cut)
     seconds = time.perf_counter() - began
     rows = [each.row for each in found.values() if each.row is not None and each.failure is None]
@@ -63,31 +65,10 @@ def sample(connection: Connection[Any], model: type[ReadModel], customers: int, 
         for key, each in found.items()
         if each.failure
     ]
-    return Sample(len(drawn), rows, failing, entries, seconds, entries_concerned(connection, model, cut))
+    return Sample(len(kept), rows, failing, entries, seconds, entries_concerned(connection, model, cut))
 
 
 def _drawn(connection: Connection[Any], cut: Cut, customers: int, chance: random.Random) -> list[UUID]:
     tries = min(cut.position, TRIES * customers)
     positions = chance.sample(range(1, cut.position + 1), tries) if cut.position else []
     return [customer for (customer,) in connection.execute(DRAWN, (positions, customers))]
-
-
-def _concerned(
-    connection: Connection[Any], model: type[ReadModel], customers: Sequence[UUID], cut: Cut
-) -> tuple[set[Any], int]:
-    """The keys that entries of the customers count for, and how many such entries there are."""
-    query = sql.SQL(
-        "SELECT {line} FROM ledger.entries WHERE customer_id = ANY({customers}) AND position <= {to}"
-        " AND type = ANY({types}) ORDER BY position"
-    ).format(
-        line=line(envelope_needed(model)),
-        customers=list(customers),
-        to=cut.position,
-        types=[kind.type_name for kind in folds(model)],
-    )
-    known, keys, count = corrections(connection, cut.position), set[Any](), 0
-    for lines in copy_lines(connection, query):
-        entries = decoded_lines(lines)
-        keys |= {step.key for step in steps(model, known.applied(model, entries))}
-        count += len(entries)
-    return keys, count

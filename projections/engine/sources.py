@@ -17,6 +17,7 @@ from domain.rule import Rule
 from .concerned import counted, hanging
 from .corrections import CORRECTING
 from .cut import Cut
+from .forgotten import ERASING
 from .links import MERGING, Links
 from .model import ReadModel, columns, folds
 from .refolding import Refolded, links_for, refold, refold_all
@@ -209,7 +210,7 @@ class Sources:
                 "until": until,
                 "types": [kind.type_name for kind in folds(model)],
                 "correcting": [kind.type_name for kind in CORRECTING],
-                "merging": [kind.type_name for kind in MERGING],
+                "merging": [kind.type_name for kind in (*MERGING, ERASING)],
             },
         ).fetchone()
         return row is not None and not row[0]

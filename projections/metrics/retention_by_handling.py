@@ -15,10 +15,15 @@ class Handling(StrEnum):
     """How a complaint was handled by the end of its window; settled in time is a part of settled."""
 
     UNACKNOWLEDGED = "unacknowledged"
+    """The customer was not told that the complaint is heard."""
     REGISTERED = "registered"
+    """Acknowledged, but without an accepted solution."""
     SETTLED = "settled"
+    """Acknowledged, and a solution accepted."""
     SETTLED_IN_TIME = "settled_in_time"
+    """Settled, and resolved by the promised date."""
     NO_COMPLAINT = "no_complaint"
+    """The control: customers who bought and did not complain."""
 
 
 class RetentionByHandling(Metric, version=1, reads=(ComplaintOutcomes, Sales)):

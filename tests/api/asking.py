@@ -1,6 +1,7 @@
 """Asks the API as a client does, and brings the read models up to date in between."""
 
 import base64
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, contextmanager
@@ -31,7 +32,7 @@ def settings(url: str, mode: Mode = Mode.DEVELOPMENT) -> Settings:
     return Settings(
         _env_file=None,
         database_url=url,
-        home=Path("unused"),
+        home=Path(tempfile.gettempdir(), "daybook-tests-home"),
         mode=mode,
         master_key=base64.b64encode(MASTER_KEY).decode(),
         token_secret=SECRET,

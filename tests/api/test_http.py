@@ -13,6 +13,7 @@ from api.graphql import reading
 from api.settings import Mode
 from domain.vocabulary import Role
 from ledger.writer import WriterBusy
+from projections.sales import Sales
 from tests.api.asking import SECRET, Api, open_api
 
 HEAD = '{"query": "{ ledger { head } }"}'
@@ -291,7 +292,7 @@ def test_it_is_not_ready_while_a_read_model_is_missing_or_far_behind(fresh_api: 
     with psycopg.connect(fresh_api.url, autocommit=True) as admin:
         admin.execute("UPDATE books.builds SET version = 99 WHERE model = 'sales'")
         outdated = fresh_api.request("GET", "/readyz")
-        admin.execute("UPDATE books.builds SET version = 1 WHERE model = 'sales'")
+        admin.execute(f"UPDATE books.builds SET version = {Sales.spec.version} WHERE model = 'sales'".encode())
         admin.execute("UPDATE ledger.head SET position = 20000")
         behind = fresh_api.request("GET", "/readyz")
 

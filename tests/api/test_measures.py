@@ -72,7 +72,17 @@ def test_a_parameter_that_does_not_fit_is_refused(shop: Api, arguments: str, cod
 
 
 def test_a_typed_parameter_that_does_not_fit_is_refused(shop: Api) -> None:
-    assert shop.code("{ retentionByHandling(windowDays: 0) { position } }") == "METRIC_BAD_PARAMETER"
+    (error,) = shop.errors("{ retentionByHandling(windowDays: 0) { position } }")
+    assert error["extensions"] == {"code": "METRIC_BAD_PARAMETER", "field": "windowDays"}
+    assert error["message"] == "windowDays must be 1 or more."
+
+
+def test_a_parameter_by_name_is_called_as_the_catalogue_lists_it(shop: Api) -> None:
+    (error,) = shop.errors('{ metric(name: "retention_by_handling", params: {window_days: 0}) { position } }')
+    assert error["extensions"] == {"code": "METRIC_BAD_PARAMETER", "field": "params"}
+    assert error["message"] == "window_days must be 1 or more."
+    (error,) = shop.errors('{ metric(name: "retention_by_handling", params: {windowDays: 1}) { position } }')
+    assert error["message"] == "windowDays is no parameter of retention_by_handling; it has: window_days."
 
 
 def test_enums_in_rows_are_named_as_everywhere(shop: Api) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection, sql
 
+from domain.event import events
 from projections.engine import builds
 from tests.api.asking import Api
 
@@ -210,10 +211,22 @@ def test_what_is_no_cursor_is_refused(api: Api, cursor: str, argument: str) -> N
     assert api.code(query, {"cursor": cursor}) == "BAD_CURSOR"
 
 
-def test_filters_are_closed_and_one_at_a_time(api: Api) -> None:
+def test_filters_are_closed_and_go_together_where_an_index_backs_them(api: Api) -> None:
     given = {"id": str(UUID(int=1))}
 
-    assert api.code("query ($id: UUID) { cases(customerId: $id, state: OPEN) { totalCount } }", given) == "BAD_FILTER"
+    (error,) = api.errors("query ($id: UUID) { touchpoints(customerId: $id, caseId: $id) { totalCount } }", given)
+    assert error["extensions"]["code"] == "BAD_FILTER"
+    assert (
+        error["message"]
+        == "No index is there for customerId and caseId together; filter by one of: customerId; caseId."
+    )
+    (error,) = api.errors(
+        "query ($id: UUID) { sales(customerId: $id, kind: RETURN, orderBy: POSITION) { totalCount } }", given
+    )
+    assert error["extensions"]["code"] == "BAD_FILTER"
+    assert (
+        error["message"] == "With customerId and kind, rows come in the order OCCURRED_AT only; no index backs another."
+    )
     assert (
         api.code("query ($id: UUID) { sales(customerId: $id, orderBy: POSITION) { totalCount } }", given)
         == "BAD_FILTER"
@@ -232,10 +245,54 @@ def test_a_filter_leaves_the_rows_it_names_in_their_order(fresh_api: Api) -> Non
     assert _ids(api, f'cases(customerId: "{ada}")') == [second, first]
     assert _ids(api, f'cases(customerId: "{ada}", oldestFirst: true)') == [first, second]
     assert _ids(api, "cases(state: ACKNOWLEDGED)") == [second]
+    assert _ids(api, f'cases(customerId: "{ada}", state: OPEN)') == [first]
+    assert _ids(api, f'cases(state: ACKNOWLEDGED, customerId: "{bob}")') == []
+    nested = '{{ customer(id: "{}") {{ cases(state: {}) {{ totalCount nodes {{ id }} }} }} }}'
+    open_ones = api.ask(nested.format(ada, "OPEN"))["customer"]["cases"]
+    assert open_ones == {"totalCount": 1, "nodes": [{"id": first}]}
+    assert api.ask(nested.format(ada, "CLOSED"))["customer"]["cases"] == {"totalCount": 0, "nodes": []}
     assert len(_ids(api, "cases")) == 3
     entries = api.ask('{ auditTrail(type: "Case.Opened", fromPosition: 4, untilPosition: 5) { nodes { position } } }')
     assert entries["auditTrail"]["nodes"] == [{"position": 5}, {"position": 4}]
+    both = api.ask('{ auditTrail(actorId: "sue", type: "Case.Opened", untilPosition: 4) { nodes { position } } }')
+    assert both["auditTrail"]["nodes"] == [{"position": 4}, {"position": 3}]
     assert api.ask('{ auditTrail(actorId: "nobody") { nodes { position } } }') == {"auditTrail": {"nodes": []}}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Case.Opend", "There is no event 'Case.Opend'. Did you mean Case.Opened or Case.Reopened or Case.Closed?"),
+        ("case.opened", "There is no event 'case.opened'. Did you mean Case.Opened or Case.Reopened or Case.Closed?"),
+        ("Nope", "There is no event 'Nope'. The description of this argument names them all."),
+        ("", "There is no event ''. The description of this argument names them all."),
+    ],
+)
+@pytest.mark.parametrize("as_of", ["", ", asOf: {position: 1}"])
+def test_an_event_that_does_not_exist_is_no_filter(api: Api, name: str, said: str, as_of: str) -> None:
+    api.done("registerCustomer")
+    given = f'{{ auditTrail(type: "{name}"{as_of}) {{ nodes {{ position }} }} }}'
+    asked = f"query ($name: String) {{ auditTrail(type: $name{as_of}) {{ nodes {{ position }} }} }}"
+    assert api.ask(asked, {"name": "Case.Reopened"}) == {"auditTrail": {"nodes": []}}
+
+    for errors in (api.errors(given), api.errors(asked, {"name": name})):
+        (error,) = errors
+        assert (error["extensions"]["code"], error["message"]) == ("BAD_FILTER", said)
+
+
+def test_the_events_to_filter_by_are_named(api: Api) -> None:
+    (told,) = [
+        argument["description"]
+        for field in api.ask("{ __schema { queryType { fields { name args { name description } } } } }")["__schema"][
+            "queryType"
+        ]["fields"]
+        if field["name"] == "auditTrail"
+        for argument in field["args"]
+        if argument["name"] == "type"
+    ]
+
+    assert told.startswith("Only rows with this type; also together with actorId. One of: Case.Acknowledged, ")
+    assert told.partition("One of: ")[2].removesuffix(".").split(", ") == sorted(events())
 
 
 def _ids(api: Api, field: str) -> list[str]:

@@ -62,6 +62,10 @@ def test_everything_has_a_description(schema: GraphQLSchema) -> None:
                 for argument, said in told.args.items()
                 if not said.description
             ]
+        if isinstance(type_, GraphQLEnumType):
+            silent += [f"{name}.{value}" for value, told in type_.values.items() if not told.description]
+    for directive in schema.directives:
+        silent += [] if directive.description else [f"@{directive.name}"]
 
     assert silent == []
 
@@ -132,6 +136,29 @@ def test_enum_values_are_the_stored_codes_in_capitals(schema: GraphQLSchema) -> 
                 checked += 1
 
     assert checked > 100
+
+
+def test_what_stands_under_a_member_describes_its_value(schema: GraphQLSchema) -> None:
+    basis, order, code = (schema.type_map[name] for name in ("ClosingBasis", "CustomerOrder", "UserErrorCode"))
+
+    assert isinstance(basis, GraphQLEnumType)
+    assert basis.values["WITHDRAWN"].description == "The customer took the matter back."
+    assert isinstance(order, GraphQLEnumType)
+    assert order.values["REGISTERED_AT"].description == "By registeredAt. When the customer became known to us."
+    assert isinstance(code, GraphQLEnumType)
+    assert code.values["CASE_NOT_CLASSIFIED"].description == "The case has no category yet; classify it first."
+
+
+def test_an_enum_with_a_member_that_says_nothing_is_refused() -> None:
+    class Mood(Enum):
+        """How it went."""
+
+        GOOD = "good"
+        """It went well."""
+        BAD = "bad"
+
+    with pytest.raises(TypeError, match=r"Mood\.BAD says nothing of itself; write a docstring under it"):
+        enumeration(Mood)
 
 
 def test_an_enum_whose_names_are_not_its_codes_is_refused() -> None:

@@ -7,6 +7,7 @@ from domain.case import Case
 from domain.customer import Customer
 from domain.entry import Entry
 from domain.event import Event
+from domain.look import Look, LookPurpose
 from domain.policy import ServiceTargets
 from domain.purchase import Line, Purchase
 from domain.remedy import Remedy
@@ -258,3 +259,17 @@ def test_a_merge_is_undone_and_not_corrected() -> None:
 
     for command, fact in ((Entry.void, VOID), (Entry.amend, AMENDMENT)):
         before.when(command, before.entries[1], fact, context=SUPERVISOR).then_refused("ENTRY_MERGE_STAYS")
+
+
+def test_who_looked_is_not_corrected() -> None:
+    before = given(Look.Recorded(purpose=LookPurpose.REPLAY, subject_id=CUSTOMER))
+
+    for command, correction in ((Entry.void, VOID), (Entry.amend, AMENDMENT)):
+        before.when(command, before.entries[0], correction, context=SUPERVISOR).then_refused("ENTRY_LOOK_STAYS")
+
+
+def test_an_erasure_stays() -> None:
+    before = given(Customer.Registered(), Customer.Erased(reason="R-1", keys=[CUSTOMER]))
+
+    for command, fact in ((Entry.void, VOID), (Entry.amend, AMENDMENT)):
+        before.when(command, before.entries[1], fact, context=SUPERVISOR).then_refused("ENTRY_ERASURE_STAYS")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.event import Event
-from domain.policy import AuthorityLimit, Policy, RemedyAuthority, ServiceTargets, TierRule
+from domain.policy import AuthorityLimit, Policy, RemedyAuthority, RetentionPeriods, ServiceTargets, TierRule
 from domain.vocabulary import Role
 from tests.domain.specification import NOON, by, given
 
@@ -38,6 +38,11 @@ def targets(version: int | None, days: int) -> ServiceTargets:
             RemedyAuthority(version=1, effective_from=NOON, currency="EUR", limits=[AGENT]),
         ),
         (Policy.publish_service_targets, targets(None, 0), targets(1, 0)),
+        (
+            Policy.publish_retention_periods,
+            RetentionPeriods(effective_from=NOON, purchase_months=120),
+            RetentionPeriods(version=1, effective_from=NOON, complaint_months=36, case_months=0, purchase_months=120),
+        ),
     ],
 )
 def test_the_first_policy_published_is_version_one(publish: Any, first: Event, published: Event) -> None:

@@ -22,8 +22,7 @@ import yaml
 from psycopg import conninfo
 
 from api.reference.cli import subcommands
-from api.reference.settings import variable
-from api.settings import Settings
+from api.settings import Settings, variable
 from ledger import database
 from ledger.database import DatabaseUnavailable, Duty
 from tests.e2e.documents import blocks

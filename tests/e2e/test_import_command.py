@@ -65,7 +65,7 @@ def test_it_tells_what_it_did_and_where_the_rejected_rows_are(typed: Typed, tmp_
     rejected = Path(told["reject file"].strip())
     assert rejected.parent == tmp_path / "home" / "rejects"
     assert rejected.read_text("utf-8").splitlines()[1:] == [
-        "3,Touchpoint.Recorded: channel: Invalid enum value 'pigeon',2,2024-01-01,pigeon,订单"
+        "3,Touchpoint.Recorded: channel cannot be 'pigeon',2,2024-01-01,pigeon,订单"
     ]
 
 

@@ -121,7 +121,7 @@ def test_an_authority_published_while_an_offer_is_written_is_not_overlooked(
     """The offer was decided on the old authority and is on its way; the new one is entered before it arrives."""
     allow(here, 100_00)
     offer(here, case, 100_00)
-    write, overtaken = here._writer.write, []
+    write, overtaken = here._writer.enter, []
 
     def overtake(*args: Any) -> Answer:
         if not overtaken:
@@ -129,7 +129,7 @@ def test_an_authority_published_while_an_offer_is_written_is_not_overlooked(
             allow(there, 10_00)
         return write(*args)
 
-    monkeypatch.setattr(here._writer, "write", overtake)
+    monkeypatch.setattr(here._writer, "enter", overtake)
 
     assert outcome_of(lambda: offer(here, case, 100_00)) == "REMEDY_ABOVE_AUTHORITY"
 
@@ -176,13 +176,13 @@ def test_who_lost_every_race_is_let_in_alone(
     here: Ledger, there: Ledger, case: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other server gets in before each of the first tries, and waits for the last one."""
-    write, others, last = here._writer.write, [], here.load(Case, case).version
+    write, others, last = here._writer.enter, [], here.load(Case, case).version
 
     def overtake(*args: Any) -> Answer:
         others.append(there.execute("assign_case", {"id": case, "handler": "eve"}, acting()).version)
         return write(*args)
 
-    monkeypatch.setattr(here._writer, "write", overtake)
+    monkeypatch.setattr(here._writer, "enter", overtake)
     done = here.execute("assign_case", {"id": case, "handler": "bob"}, acting())
 
     assert others == [last + n for n in range(1, RACES_MAX + 1)]
@@ -200,7 +200,7 @@ def test_nothing_is_entered_while_one_is_let_in_alone(here: Ledger, there: Ledge
 
 
 def test_what_is_refused_alone_leaves_nothing_behind(here: Ledger, case: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(here._writer, "write", lambda *_: Answer("version_conflict", None, None))
+    monkeypatch.setattr(here._writer, "enter", lambda *_: Answer("version_conflict", None, None))
     acknowledge(here, case)
 
     with refused_with("CASE_ALREADY_ACKNOWLEDGED", here):

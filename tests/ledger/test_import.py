@@ -126,17 +126,41 @@ def test_rows_that_cannot_be_taken_are_told_and_stop_nothing(importer: Importer)
         ("2", "Purchase.Recorded: 'yesterday' is not an ISO 8601 time"),
         ("3", "Purchase.Recorded: '1.5' is not a whole number"),
         ("4", "Purchase.Recorded: 'one' is not a number"),
-        ("5", "Purchase.Recorded: lines 1: `sku` is missing"),
+        ("5", "Purchase.Recorded: lines 1.sku is missing"),
         ("6", "order is blank, so it has no id"),
         ("7", "6 values where the header has 7"),
         ("8", "not well-formed CSV: ',' expected after '\"'"),
         ("9", "Purchase.Recorded: 2998-12-31 16:00:00+00:00 lies in the future"),
-        ("10", "Purchase.Recorded: lines 1.sku: Expected `str` of length <= 200"),
+        ("10", "Purchase.Recorded: lines 1.sku must have at most 200 characters"),
         ("11", "it holds a NUL character"),
-        ("12", "Purchase.Recorded: lines 1.amount_minor: Expected `int` <= 9007199254740992"),
+        ("12", "Purchase.Recorded: lines 1.amount_minor must be 9007199254740992 or less"),
     ]
     assert rows[0][2:] == ["1", "yesterday", "", "", "tea", "1", "1"]
     assert rows[5][2:] == ["6,2024-01-01,,,tea,1"]
+
+
+@pytest.mark.parametrize("blank", [" ", "\u3000", "\t"])
+def test_a_blank_value_is_none_at_all(importer: Importer, blank: str) -> None:
+    summary = importer(
+        HEADER
+        + f"1,2024-01-01,a,{blank},tea,1,1\n"
+        + f"2,2024-01-01,{blank},x,tea,1,1\n"
+        + f"3,2024-01-01,,,{blank},1,1\n"
+        + f"{blank},2024-01-01,,,tea,1,1\n"
+    )
+
+    assert importer.told() == [
+        ("Customer.Registered", 1, "a/customer"),
+        ("Purchase.Recorded", 1, "1/1"),
+        ("Purchase.Recorded", 1, "2/1"),
+    ]
+    registered, _, unnamed = importer.events()
+    assert (registered.payload()["name"], unnamed.customer_id) == (None, None)
+    _, *rows = rejects(summary)
+    assert [row[1] for row in rows] == [
+        "Purchase.Recorded: lines 1.sku is missing",
+        "order is blank, so it has no id",
+    ]
 
 
 def test_a_corrected_reject_file_can_be_imported_as_it_is(importer: Importer) -> None:
@@ -290,7 +314,7 @@ def test_a_list_that_is_too_long_is_rejected_with_all_its_rows(importer: Importe
 
     assert importer.told() == [("Purchase.Recorded", 1, "2/1")]
     assert summary.rejected_rows == LIST_MAX + 1
-    assert rejects(summary)[1][1] == "Purchase.Recorded: lines: Expected `array` of length <= 2000"
+    assert rejects(summary)[1][1] == "Purchase.Recorded: lines must have at most 2000 items"
 
 
 @pytest.mark.parametrize("content", ["", "\n1,2\n"])

@@ -132,7 +132,7 @@ def test_lines_that_are_no_json_objects_are_rejected_as_they_came(importer: Impo
     header, *rows = rejects(summary)
     assert header == ["daybook_line", "daybook_reason", "daybook_row"]
     assert [(row[0], row[2]) for row in rows] == [("2", '{"at":'), ("4", "[1]"), ("5", '{"at":"2024-01-01"}')]
-    assert rows[2][1] == "Touchpoint.Recorded: `purpose` is missing"
+    assert rows[2][1] == "Touchpoint.Recorded: purpose is missing"
 
 
 @pytest.mark.parametrize(

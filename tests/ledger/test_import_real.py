@@ -8,8 +8,7 @@ from psycopg import Connection, sql
 
 from domain.purchase import Purchase
 from ledger import database
-from ledger.reading import copy_lines as copied
-from ledger.reading import decoded_lines, line
+from ledger.reading import ENVELOPE_SQL, copy_blocks, decoded_lines
 
 
 @pytest.fixture
@@ -127,9 +126,9 @@ def test_dates_stand_as_they_are_told_also_where_the_second_is_before_the_first(
 
 
 def test_every_entry_can_be_read_back_as_its_event(entries: Connection[Any]) -> None:
-    query = sql.SQL("SELECT {} FROM ledger.entries ORDER BY position").format(line())
+    blocks = copy_blocks(entries, ENVELOPE_SQL, sql.SQL("true"), 1, 49_834)
 
-    events = [event for chunk in copied(entries, query) for event in decoded_lines(chunk)]
+    events = [event for lines in blocks for event in decoded_lines(lines)]
 
     assert [event.position for event in events] == list(range(1, 49_835))
     recorded = [event for event in events if isinstance(event, Purchase.Recorded)]

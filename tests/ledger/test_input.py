@@ -43,6 +43,40 @@ def test_input_that_does_not_fit_is_refused_with_its_field(ledger: Ledger, given
         ledger.execute("register_customer", given, acting())
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u3000"])
+def test_text_without_a_character_to_read_is_refused_wherever_it_stands(
+    ledger: Ledger, customer: UUID, blank: str
+) -> None:
+    line = {"sku": "cup", "quantity": 1, "amount_minor": 1}
+    case = ledger.execute("open_case", {"customer_id": customer, "kind": "complaint", "channel": "phone"}, acting())
+    ledger.execute("acknowledge_case", {"id": case.stream_id, "channel": "phone"}, acting())
+
+    for name, given, field in [
+        ("register_customer", {"name": blank}, "name"),
+        ("register_customer", {"reference": blank}, "reference"),
+        ("assign_case", {"id": case.stream_id, "handler": blank}, "handler"),
+        ("reopen_case", {"id": case.stream_id, "reason": blank}, "reason"),
+        (
+            "confirm_case_facts",
+            {"id": case.stream_id, "restatement": "It broke.", "steps_tried": ["Off and on", blank]},
+            "steps_tried[1]",
+        ),
+        ("record_purchase", {"currency": "EUR", "lines": [line, line | {"name": blank}]}, "lines[1].name"),
+    ]:
+        with refused_with("INVALID_INPUT", ledger, field=field) as refused:
+            ledger.execute(name, given, acting())
+        assert str(refused.value) == f"{field} is blank; fill it in, or leave it out."
+    with refused_with("INVALID_INPUT", ledger, field="changes.product"):
+        given = {"position": case.position, "reason": "A slip.", "changes": {"product": blank}}
+        ledger.execute("amend_entry", given, acting(SUPERVISOR))
+
+
+def test_blanks_around_text_are_kept_as_they_were_given(ledger: Ledger) -> None:
+    done = ledger.execute("register_customer", {"name": " Ada "}, acting())
+
+    assert ledger.load(Customer, done.stream_id).name == " Ada "  # type: ignore[attr-defined]
+
+
 def test_input_that_is_missing_is_refused_with_its_field(ledger: Ledger, customer: UUID) -> None:
     with refused_with("INVALID_INPUT", ledger, field="kind"):
         ledger.execute("open_case", {"customer_id": customer, "channel": "phone"}, acting())
@@ -82,6 +116,7 @@ def test_times_in_input_are_kept_in_utc(ledger: Ledger, customer: UUID) -> None:
         ({"source": "s" * 201, "external_id": "1"}, "source"),
         ({"source": "s", "external_id": "1" * 201}, "external_id"),
         ({"source": "", "external_id": "1"}, "source"),
+        ({"source": " ", "external_id": "1"}, "source"),
         ({"source": "nul\0", "external_id": "1"}, None),
         ({"source": "s", "external_id": "\ud800"}, None),
     ],
@@ -92,8 +127,9 @@ def test_an_origin_that_cannot_be_kept_is_refused(ledger: Ledger, origin: dict[s
 
 
 def test_an_actor_whose_name_cannot_be_kept_is_refused(ledger: Ledger) -> None:
-    with refused_with("INVALID_INPUT", ledger, field="actor"):
-        ledger.execute("register_customer", {}, acting(actor="x" * 201))
+    for name in ("x" * 201, "", "  "):
+        with refused_with("INVALID_INPUT", ledger, field="actor"):
+            ledger.execute("register_customer", {}, acting(actor=name))
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\0", "\\\0"])

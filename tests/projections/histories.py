@@ -14,13 +14,18 @@ from domain.command import Actor, Context
 from domain.customer import Customer
 from domain.entry import Entry
 from domain.event import Event
+from domain.legal_hold import LegalHold
+from domain.look import Look, LookPurpose
+from domain.person import LegalBasis, Person, RelationshipPart
 from domain.policy import (
     REMEDY_AUTHORITY,
+    RETENTION_PERIODS,
     SERVICE_TARGETS,
     TIER_RULE,
     AuthorityLimit,
     Policy,
     RemedyAuthority,
+    RetentionPeriods,
     ServiceTargets,
     TierRule,
 )
@@ -76,9 +81,10 @@ class History:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.kept: dict[type[Aggregate], list[Any]] = {
-            kind: [] for kind in (Customer, Touchpoint, Case, Remedy, Purchase)
+            kind: [] for kind in (Customer, Touchpoint, Case, Remedy, Purchase, LegalHold)
         }
-        self.policies = {each: Policy.unwritten(each) for each in (TIER_RULE, REMEDY_AUTHORITY, SERVICE_TARGETS)}
+        every = (TIER_RULE, REMEDY_AUTHORITY, SERVICE_TARGETS, RETENTION_PERIODS)
+        self.policies = {each: Policy.unwritten(each) for each in every}
         self.published: dict[type[Event], Any] = {}
 
     def step(self, what: str, n: int) -> None:
@@ -145,7 +151,37 @@ class History:
             _on(customer, customer.invalidate_contact_point, c, invalid),
             _on(customer, customer.assign_tier, c, assigned),
             _on(customer, customer.override_tier, c, overridden),
+            *self._consent(c, customer, n),
         ]
+
+    def _consent(self, c: Context, customer: Any, n: int) -> list[Callable[[], Any]]:
+        other, part = self._pick(Customer, n // 5), list(RelationshipPart)[n % 3]
+        granted = Customer.ConsentGranted(purpose=f"p{n % 2}", text_version=f"v{n % 3}", basis=list(LegalBasis)[n % 6])
+        related = Customer.RelationshipDeclared(part=part, note=TEXTS[n % 6], position_held=TEXTS[n % 5])
+        return [
+            _on(customer, customer.grant_consent, c, granted),
+            _on(customer, customer.withdraw_consent, c, Customer.ConsentWithdrawn(purpose=f"p{n % 2}")),
+            _on(customer, customer.declare_relationship, c, other, related),
+        ]
+
+    def _erase(self, n: int) -> list[Callable[[], Any]]:
+        c, customer, hold = self._context(n), self._pick(Customer, n), self._pick(LegalHold, n)
+        if customer is None:
+            return []
+        # Those merged into it, each of which stood alone or follows others, at whatever depth.
+        members = [customer]
+        for each in [other for _ in self.kept[Customer] for other in self.kept[Customer]]:
+            if each not in members and each.merged_into in {member.id for member in members}:
+                members.append(each)
+        person = Person(absorbed=members[1:])
+        placed = LegalHold.Placed(reference=f"H{n}", reason="r")
+        ways = [
+            _on(customer, customer.erase, c, person, None, Customer.Erased(reason="asked for")),
+            lambda: LegalHold.place(c, self._id(), customer, placed),
+        ]
+        if hold:
+            ways.append(_on(hold, hold.release, c, LegalHold.Released(reason="over")))
+        return ways
 
     def _merge(self, n: int) -> list[Callable[[], Any]]:
         c, one, other = self._context(n), self._pick(Customer, n), self._pick(Customer, n // 3 + 1)
@@ -167,7 +203,10 @@ class History:
             channel=list(Channel)[n % 12], direction=list(Direction)[n % 2], purpose=TEXTS[n % 6], duration_s=n % 900,
             automated=n % 4 == 0, summary=TEXTS[n % 5],
         )  # fmt: skip
+        seen = Look.Recorded(purpose=list(LookPurpose)[n % 5], subject_id=customer.id, fields=["name"] * (n % 2))
         ways = [lambda: Touchpoint.record(c, self._id(), customer, case if n % 2 else None, told)]
+        if n % 8 == 3:
+            ways = [lambda: Look.record(c, self._id(), seen)]
         ways.append(lambda: Touchpoint.record(c, self._id(), customer, None, told))
         if touchpoint and case:
             ways.append(_on(touchpoint, touchpoint.link_to_case, c, case, Touchpoint.LinkedToCase()))
@@ -252,6 +291,7 @@ class History:
             (REMEDY_AUTHORITY, "publish_remedy_authority", authority),
             (TIER_RULE, "publish_tier_rule", TierRule(effective_from=c.at, currency="EUR")),
             (SERVICE_TARGETS, "publish_service_targets", targets),
+            (RETENTION_PERIODS, "publish_retention_periods", RetentionPeriods(effective_from=c.at)),
         ]
 
         def publish(id: UUID, method: str, fact: Any) -> Callable[[], Any]:
@@ -307,6 +347,7 @@ THINGS = (
     "void",
     "amend",
     "merge",
+    "erase",
 )
 
 

@@ -28,6 +28,7 @@ KEYS = {
     "case_id": "md5('k1')::uuid",
     "touchpoint_id": "md5('s1')::uuid",
     "remedy_id": "md5('s1')::uuid",
+    "legal_hold_id": "md5('s1')::uuid",
     "position": "1::bigint",
 }
 MOST = {"customer_id": ENTRIES // 400, "case_id": ENTRIES // 1000}

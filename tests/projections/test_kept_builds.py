@@ -11,6 +11,7 @@ from projections.engine.sampling import sample
 from projections.purchase_behaviour import PurchaseBehaviour
 from projections.sales import Sales
 from tests.projections.facts import bought, day
+from tests.projections.test_corrections import merged
 from tests.projections.test_rebuilding import SERVING, registered_builds, tables
 from tests.projections.world import World, expected
 
@@ -95,3 +96,17 @@ def test_a_sample_shows_the_rows_of_some_customers_and_writes_nothing(world: Wor
     assert all(rows[row.customer_id] == row for row in found.rows)
     assert found.failing == []
     assert registered_builds(world.admin) == SERVING
+
+
+def test_a_sample_counts_merged_customers_as_the_one_they_are(world: World) -> None:
+    world.given(
+        *(bought(f"p{n}", f"c{n}", "2026-01-01", n + 1) for n in range(3)),
+        merged("c1", "c0", "2026-01-02"),
+        merged("c2", "c0", "2026-01-02"),
+    )
+
+    found = sample(world.connection, PurchaseBehaviour, 3, random.Random(1))
+
+    assert found.customers == 1
+    assert [row.purchases for row in found.rows] == [3]  # type: ignore[attr-defined]
+    assert list(found.rows) == list(world.rows(PurchaseBehaviour).values())

@@ -63,5 +63,5 @@ def test_the_histories_contain_every_kind_of_entry_of_the_aggregates_they_tell_o
         seen |= {event.type_name for event in told(steps)}
 
     told_of = {events()[name].aggregate for name in seen}
-    assert len(told_of) == 7
+    assert len(told_of) == 9
     assert seen == {name for name, event in events().items() if event.aggregate in told_of}

@@ -1,7 +1,7 @@
 """Looks: one row for each, as entered."""
 
-from domain.look import Look
-from domain.vocabulary import LookPurpose, Role
+from domain.look import Look, LookPurpose
+from domain.vocabulary import Role
 from projections.looks import Looks
 from tests.projections.facts import day, fact, named
 from tests.projections.world import World

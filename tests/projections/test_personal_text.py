@@ -9,6 +9,7 @@ from psycopg import sql
 from domain.case import Case
 from domain.customer import Customer
 from domain.event import Event, events
+from domain.person import RelationshipPart
 from domain.touchpoint import Touchpoint
 from domain.vocabulary import Channel, ClosingBasis, ContactKind, SolutionKind
 from ledger.vault import personal_fields
@@ -28,6 +29,8 @@ def planted(text: str) -> Iterator[Event]:
     yield fact(Customer.ProfileChanged, "ann", "2026-01-02", name=text, **ann)
     home = {"contact": "home", "kind": ContactKind.EMAIL, "value": text}
     yield fact(Customer.ContactPointAdded, "ann", "2026-01-02", **home, **ann)
+    part = {"part": RelationshipPart.PAYER, "person_id": named("bob"), "note": text, "position_held": text}
+    yield fact(Customer.RelationshipDeclared, "ann", "2026-01-02", **part, **ann)
     yield touched("t1", "ann", "2026-01-03", summary=text)
     yield opened("c1", "ann", "2026-01-03", description=text)
     for kind, fields in (

@@ -1,9 +1,11 @@
 """A ledger and its read models to be filled, posted, rebuilt and emptied again within milliseconds."""
 
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any, Self
+from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -144,12 +146,21 @@ def as_seen(model: type[ReadModel], entries: Sequence[Event]) -> list[Event]:
     for entry in entries:
         if isinstance(entry, Entry.Amended) and "amended_position" not in marked:
             seen[entry.amended_position - 1] = seen[entry.amended_position - 1].amended(entry.changes)
+    gone = {key for entry in entries if isinstance(entry, Customer.Erased) for key in entry.keys}
+    seen = [forgotten(entry, gone) for entry in seen]
     void = set() if "voided_position" in marked else {entry.voids for entry in entries}
     seen = [entry for entry in seen if entry.position not in void]
     into = merges(entries) if model.spec.follows_merges else {}
     for _ in into:
         seen = [replace(entry, customer_id=into.get(entry.customer_id, entry.customer_id)) for entry in seen]
     return sorted(seen, key=lambda entry: entry.occurred_at) if model.spec.order_by == "occurred_at" else seen
+
+
+def forgotten(entry: Event, gone: set[UUID]) -> Event:
+    """An entry without what was sealed of persons who were erased: whose that is stands in the sealed value itself."""
+    sealed = {field: text for field, text in entry.payload().items() if isinstance(text, str) and text[:3] == "s1."}
+    subjects = {field: UUID(bytes=urlsafe_b64decode(text[3:])[:16]) for field, text in sealed.items()}
+    return replace(entry, **{field: None for field, subject in subjects.items() if subject in gone})
 
 
 def merges(entries: Sequence[Event]) -> dict[Any, Any]:

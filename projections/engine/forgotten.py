@@ -1,0 +1,68 @@
+"""Forgotten: whose keys were destroyed. Folds see nothing that was sealed of them, so no row holds any of it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from typing import Any, Self
+from uuid import UUID
+
+from msgspec.structs import replace
+from psycopg import Connection
+
+from domain.customer import Customer
+from domain.event import Event
+from ledger.vault import personal_fields, subject_in
+
+from .model import ReadModel, folds, names
+
+ERASING = Customer.Erased
+QUERY = "SELECT data -> 'keys' FROM ledger.entries WHERE type = 'Customer.Erased' AND position <= %s"
+
+
+class Forgotten:
+    """The persons who were erased by a position."""
+
+    def __init__(self, subjects: Iterable[UUID]) -> None:
+        """Take the ids of the keys that were destroyed."""
+        self.subjects = sorted(subjects)
+        self._subjects = {subject.bytes for subject in self.subjects}
+
+    @classmethod
+    def at(cls, connection: Connection[Any], position: int) -> Self:
+        """Those the ledger told of by a position."""
+        rows = connection.execute(QUERY, (position,)).fetchall()
+        return cls(UUID(key) for (keys,) in rows for key in keys)
+
+    def hidden(self, model: type[ReadModel], entries: Collection[Event]) -> Collection[Event]:
+        """The entries as a model's folds see them: null where a field is sealed with a key that was destroyed."""
+        if not self._subjects:
+            return entries
+        seen = sealed_seen(model)
+        return [self._without(entry, seen[type(entry)]) if type(entry) in seen else entry for entry in entries]
+
+    def _without(self, entry: Event, fields: Iterable[str]) -> Event:
+        gone = {
+            field: None
+            for field in fields
+            if (value := getattr(entry, field)) is not None and subject_in(value) in self._subjects
+        }
+        return replace(entry, **gone) if gone else entry
+
+
+NONE_FORGOTTEN: Forgotten = Forgotten(())
+
+
+@cache
+def sealed_seen(model: type[ReadModel]) -> Mapping[type[Event], tuple[str, ...]]:
+    """The kinds of entries whose sealed fields a model's folds look at, each with those fields.
+
+    They are found as the envelope fields are that it needs, by their names in its compiled methods.
+    """
+    named = names(model)
+    whole = "payload" in named or (model.spec.mirrors_entries and "data" in model.__struct_fields__)
+    seen: dict[type[Event], tuple[str, ...]] = {}
+    for kind in folds(model):
+        fields = personal_fields(kind)
+        looked_at = fields if whole else tuple(field for field in fields if field in named)
+        if looked_at:
+            seen[kind] = looked_at
+    return seen
