@@ -10,6 +10,7 @@ import time
 from base64 import b64decode
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -109,10 +110,9 @@ class Looks:
 
     def _run(self, every_s: float) -> None:
         while not self._closing.wait(every_s):
-            try:
+            # Whatever it is that keeps it from being entered, it waits on and is tried again.
+            with suppress(Exception):
                 self.enter()
-            except Exception:  # noqa: BLE001  (whatever it is, what waits is to be entered once it is over)
-                continue
 
     def _told(self, opened: Opened) -> list[Look]:
         """The looks that something was seen in for the first time within the hour, one for each subject."""
