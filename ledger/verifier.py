@@ -73,6 +73,10 @@ def number(text: str, what: str) -> int:
 
 def named(name: str) -> bool:
     """Whether this can be the name of a key."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
     return bool(name) and "+" not in name and not any(map(str.isspace, name))
 
 
@@ -617,7 +621,11 @@ def _is_change(value: Any) -> bool:
 
 def _differ(one: Any, other: Any) -> bool:
     """Whether two values of JSON differ; 1 and true do, which Python holds equal."""
-    return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
+    return _written(one) != _written(other)
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 # --- Pages: a dossier to read and print, with the dossier itself inside -----------------------------------------------
@@ -733,8 +741,10 @@ def _list(facts: Mapping[str, str]) -> str:
 def _change(change: Mapping[str, Any]) -> str:
     before, after = change["before"], change["after"]
     if isinstance(before, list) and isinstance(after, list):
-        # Of two lists only what is in one of them.
-        before, after = [each for each in before if each not in after], [each for each in after if each not in before]
+        # Of two lists only what is in one of them; they may be as long as the file.
+        had, has = set(map(_written, before)), set(map(_written, after))
+        before = [each for each in before if _written(each) not in has]
+        after = [each for each in after if _written(each) not in had]
     return f"{_words(change['field'])}: {_shown(before)} → {_shown(after)}"
 
 
@@ -806,8 +816,12 @@ class Receipt(NamedTuple):
 
 
 def check_receipt(text: str, keys: Iterable[Key]) -> Receipt:
-    """Check the signatures of a receipt."""
+    """Check the signatures of a receipt; a witness's alone is none, since witnesses only sign what they saw."""
+    if not text.startswith(f"{ERASURE}\n"):
+        raise Unproven("The file is no receipt of an erasure.")
     note = open_note(text, keys)
+    if not any(each.key.kind == ED25519 for each in note.signatures):
+        raise Unproven("The receipt is not signed by a key of a ledger that you gave.")
     says = parsed(note.text.removeprefix(ERASURE), "What the receipt says")
     if not isinstance(says, dict) or not {"customer_id", "erased_at", "reason", "erased_by"} <= says.keys():
         raise Unproven("The receipt does not say who was erased, when, why and by whom.")
@@ -825,6 +839,14 @@ def check_file(raw: bytes, keys: Iterable[Key]) -> Proven:
         text = raw.decode()
     except ValueError:
         raise Unproven("The file is not text in UTF-8.") from None
+    try:
+        return _checked(text, keys)
+    except RecursionError:
+        # JSON may be read deeper than it can be told.
+        raise Unproven("What the file says is nested too deep.") from None
+
+
+def _checked(text: str, keys: Iterable[Key]) -> Proven:
     if text.startswith("c2sp.org/"):
         return check_proof(text, keys)
     if text.startswith("<!DOCTYPE html>"):
@@ -953,7 +975,8 @@ def check_files(names: Iterable[str], keys: Sequence[Key], witnesses: int = 0) -
             refuse_unwitnessed(proven, witnesses)
             seen += checkpoints(proven)
             refuse_split(seen)
-        except (Unproven, OSError) as error:
+        except (Unproven, OSError, ValueError) as error:
+            # No file has a name with a NUL in it, which Python tells otherwise than that there is none.
             yield Checked(name, None, [str(error)])
         else:
             yield Checked(name, proven, report(proven))
@@ -964,6 +987,12 @@ def told_of(checked: Checked) -> str:
     lines = [f"{checked.file}: {'PROVEN' if checked.proven else 'NOT PROVEN'}", *checked.says]
     # What a file holds must not move the cursor of a terminal.
     return "\n  ".join(UNSHOWN.sub("�", line.replace("\n", " ")) for line in lines) + "\n"
+
+
+def _writable(text: str) -> str:
+    """A text as the terminal can write it: not all of them know all characters."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -978,7 +1007,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Unproven, OSError) as error:
         parser.error(str(error))
     for checked in check_files(asked.files, keys, asked.witnesses):
-        sys.stdout.write(told_of(checked))
+        sys.stdout.write(_writable(told_of(checked)))
         failed |= checked.proven is None
     return int(failed)
 
