@@ -73,11 +73,7 @@ def number(text: str, what: str) -> int:
 
 def named(name: str) -> bool:
     """Whether this can be the name of a key."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return bool(name) and "+" not in name and not any(map(str.isspace, name))
+    return bool(name) and not any(sign == "+" or sign.isspace() or "\ud800" <= sign <= "\udfff" for sign in name)
 
 
 def instant(unix: int) -> datetime:
@@ -621,11 +617,7 @@ def _is_change(value: Any) -> bool:
 
 def _differ(one: Any, other: Any) -> bool:
     """Whether two values of JSON differ; 1 and true do, which Python holds equal."""
-    return _written(one) != _written(other)
-
-
-def _written(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
 
 
 # --- Pages: a dossier to read and print, with the dossier itself inside -----------------------------------------------
@@ -741,10 +733,9 @@ def _list(facts: Mapping[str, str]) -> str:
 def _change(change: Mapping[str, Any]) -> str:
     before, after = change["before"], change["after"]
     if isinstance(before, list) and isinstance(after, list):
-        # Of two lists only what is in one of them; they may be as long as the file.
-        had, has = set(map(_written, before)), set(map(_written, after))
-        before = [each for each in before if _written(each) not in has]
-        after = [each for each in after if _written(each) not in had]
+        # Of two lists only what is in one of them; each may be as long as the file.
+        had, has = ({json.dumps(each, sort_keys=True): each for each in part} for part in (before, after))
+        before, after = [had[each] for each in had if each not in has], [has[each] for each in has if each not in had]
     return f"{_words(change['field'])}: {_shown(before)} → {_shown(after)}"
 
 
@@ -836,13 +827,10 @@ Proven = Checkpoint | ProvenEntry | ProvenGrowth | ProvenDossier | Receipt
 def check_file(raw: bytes, keys: Iterable[Key]) -> Proven:
     """Check a file of any kind known here."""
     try:
-        text = raw.decode()
-    except ValueError:
+        return _checked(raw.decode(), keys)
+    except UnicodeDecodeError:
         raise Unproven("The file is not text in UTF-8.") from None
-    try:
-        return _checked(text, keys)
     except RecursionError:
-        # JSON may be read deeper than it can be told.
         raise Unproven("What the file says is nested too deep.") from None
 
 
@@ -975,8 +963,7 @@ def check_files(names: Iterable[str], keys: Sequence[Key], witnesses: int = 0) -
             refuse_unwitnessed(proven, witnesses)
             seen += checkpoints(proven)
             refuse_split(seen)
-        except (Unproven, OSError, ValueError) as error:
-            # No file has a name with a NUL in it, which Python tells otherwise than that there is none.
+        except (Unproven, OSError, ValueError) as error:  # the last for a name that no file can have
             yield Checked(name, None, [str(error)])
         else:
             yield Checked(name, proven, report(proven))
@@ -989,12 +976,6 @@ def told_of(checked: Checked) -> str:
     return "\n  ".join(UNSHOWN.sub("�", line.replace("\n", " ")) for line in lines) + "\n"
 
 
-def _writable(text: str) -> str:
-    """A text as the terminal can write it: not all of them know all characters."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check files, say what is proven, and return 1 if anything is not."""
     parser = argparse.ArgumentParser(prog="verifier.py", description="Check what a Daybook ledger proves.")
@@ -1002,12 +983,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", action="append", required=True, metavar="VKEY", help="a public key, or a file of some")
     parser.add_argument("--witnesses", type=int, default=0, metavar="N", help="how many of the keys must have cosigned")
     asked, failed = parser.parse_args(arguments), False
+    # Not every terminal can write every character.
+    getattr(sys.stdout, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
         keys = keys_from(asked.key)
     except (Unproven, OSError) as error:
         parser.error(str(error))
     for checked in check_files(asked.files, keys, asked.witnesses):
-        sys.stdout.write(_writable(told_of(checked)))
+        sys.stdout.write(told_of(checked))
         failed |= checked.proven is None
     return int(failed)
 
