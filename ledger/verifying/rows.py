@@ -94,11 +94,18 @@ class Block(NamedTuple):
 
 def blocks(connection: Connection[Any], first: int, last: int) -> Iterator[Block]:
     """The rows from one position to another, in order, hashed again."""
+    read = stream(connection, first, last)
+    for start, (lines, stored) in zip(range(first, last + 1, BLOCK), read, strict=True):
+        yield _hashed(start, min(start + BLOCK - 1, last), lines, stored)
+
+
+def stream(connection: Connection[Any], first: int, last: int) -> Iterator[tuple[bytes, bytes]]:
+    """The lines of each block of positions, and the leaves stored with them."""
     query = READ.format(first=first, last=last, size=BLOCK, line=_line(), leaf=_LEAF)
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         copy.set_types(["bytea", "bytea"])
-        for start, (lines, stored) in zip(range(first, last + 1, BLOCK), copy.rows(), strict=True):
-            yield _hashed(start, min(start + BLOCK - 1, last), lines or b"", stored or b"")
+        for lines, stored in copy.rows():
+            yield lines or b"", stored or b""
 
 
 def _hashed(first: int, last: int, lines: bytes, stored: bytes) -> Block:

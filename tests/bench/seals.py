@@ -108,7 +108,7 @@ def _verifying(auditor: Connection[Any]) -> Result:
             hashlib.sha256(b"\x00" + told).digest()
 
     def read_and_hashed() -> None:
-        for block in _lines(auditor, entries):
+        for block, _ in rows.stream(auditor, 1, entries):
             for line in block.split(b"\n"):
                 hashlib.sha256(b"\x00" + line).digest()
 
@@ -118,14 +118,6 @@ def _verifying(auditor: Connection[Any]) -> Result:
     times = {work: [rate(entries, work) for _ in range(RUNS)] for work in (verify, read_and_hashed, hashed)}
     bare = f"the rows read as lines and hashed (in memory {median(times[hashed]):,.0f}/s)".replace(",", " ")
     return Result(f"verifying {entries} entries", median(times[verify]), bare, median(times[read_and_hashed]), "")
-
-
-def _lines(connection: Connection[Any], entries: int) -> Iterator[bytes]:
-    query = rows.READ.format(first=1, last=entries, size=rows.BLOCK, line=rows._line())
-    with connection.cursor() as cursor, cursor.copy(query) as copy:
-        copy.set_types(["bytea", "bytea"])
-        for lines, _ in copy.rows():
-            yield lines
 
 
 def _proving(auditor: Connection[Any]) -> Result:
