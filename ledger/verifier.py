@@ -898,7 +898,7 @@ def report(proven: Proven) -> list[str]:
     if isinstance(proven, ProvenEntry):
         lines += _what_it_says(proven.entry)
     if isinstance(proven, ProvenDossier):
-        lines.append("The account agrees with the entries; what they changed is reckoned from them by Daybook.")
+        lines.append("The account agrees with the entries; what they changed is Daybook's word, and not proven.")
         if proven.opened:
             lines.append(f"The clear text of {proven.opened} sealed fields is Daybook's word, and not proven.")
     return lines
@@ -953,8 +953,10 @@ def check_files(names: Iterable[str], keys: Sequence[Key], witnesses: int = 0) -
             refuse_unwitnessed(proven, witnesses)
             seen += checkpoints(proven)
             refuse_split(seen)
-        except (Unproven, OSError) as error:
+        except Unproven as error:
             yield Checked(name, None, [str(error)])
+        except OSError as error:
+            yield Checked(name, None, [f"The file cannot be read: {error.strerror or error}."])
         else:
             yield Checked(name, proven, report(proven))
 

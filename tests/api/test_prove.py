@@ -126,6 +126,13 @@ def dossier_of(daybook: Daybook, *arguments: object) -> dict[str, Any]:
     return found
 
 
+def test_a_dossier_in_clear_is_for_its_owner_alone(told: Told, daybook: Daybook) -> None:
+    sealed = written(daybook("prove", "--case", told.case, "--out", "sealed", "--json"))
+    opened = written(daybook("prove", "--case", told.case, "--out", "opened", "--json", "--open-for", "auditor"))
+
+    assert [Path(name).stat().st_mode & 0o077 != 0 for name in [*sealed, *opened]] == [True, True, False, False]
+
+
 def test_one_file_proves_an_entry(api: Api, told: Told, daybook: Daybook, check: Daybook) -> None:
     done = daybook("prove", told.void)
 
@@ -322,6 +329,8 @@ def test_who_took_evidence_away_is_entered_and_does_not_make_the_next_dossier_wa
     [
         ([], 2, "Say what to prove: a position, --case ID, --customer ID or --between OLD NEW."),
         (["1", "--case", str(uuid4())], 2, "Say what to prove"),
+        (["1", "--open-for", "auditor"], 2, "Only a dossier opens text: --open-for goes with --case or --customer."),
+        (["--between", "1", "2", "--checkpoint", "1"], 2, "Two checkpoints are named by --between already"),
         (["99999"], 1, "There is no entry with the id 99999."),
         (["1", "--checkpoint", "99999"], 1, "No checkpoint of 99999 entries was issued; the last one is of "),
         (["--between", "1", "99999"], 1, "No checkpoint of 1 entries was issued"),

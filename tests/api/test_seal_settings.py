@@ -39,7 +39,10 @@ def told(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         ({"seal_old_keys": f"{OLD.vkey},nonsense"}, "is no public key"),
         ({"seal_command": "sign", "seal_vkey": SIGNER.vkey, "origin": "other.example"}, "the key of another origin"),
         ({"publish_url": "ftp://example.com"}, "DAYBOOK_PUBLISH_URL must begin with http"),
-        ({"witnesses": "https://witness.example"}, "DAYBOOK_WITNESSES"),
+        (
+            {"witnesses": "https://witness.example"},
+            "DAYBOOK_WITNESSES names each witness by its address, a space and its public key, not",
+        ),
         ({"witnesses": f"https://witness.example {SIGNER.vkey}"}, "the public key of a cosigner"),
     ],
 )
@@ -94,6 +97,7 @@ def test_two_homes_have_two_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     found = set()
     for name in ("one", "two"):
         told(monkeypatch, home=str(tmp_path / name))
-        found |= {*sealing.vkeys(load()), load().origin}
+        settings = load(begin=True)
+        found |= {*sealing.vkeys(settings), settings.origin}
 
     assert len(found) == 4

@@ -93,7 +93,7 @@ def test_what_stands_against_it_is_one_sentence(
     assert "must be kept until 20" in done.stderr
     assert done.stderr.count("\n") == 1
     assert alive(admin, customer)
-    assert typed("erase", "Ada", "--reason", "x").returncode == 1
+    assert typed("erase", "Ada", "--reason", "x").returncode == 2
     assert typed("receipt", str(customer)).returncode == 1
 
 
@@ -127,6 +127,24 @@ def test_everything_held_is_written_for_the_owner_alone(typed: Typed, customer: 
     again = typed("export-subject", str(customer), "--output", "out")
     assert (again.returncode, again.stdout) == (1, "")
     assert "is there already" in again.stderr
+
+
+def test_what_was_said_and_is_erased_is_told_from_what_was_never_said(
+    typed: Typed, customer: UUID, ledger: Ledger
+) -> None:
+    told = {"customer_id": customer, "kind": "request", "channel": "phone"}
+    said = ledger.execute("open_case", told | {"description": "Kaputt."}, acting()).stream_id
+    unsaid = ledger.execute("open_case", told, acting()).stream_id
+    assert "    description: Kaputt.\n" in typed("replay", str(said)).stdout
+
+    typed("erase", str(customer), "--reason", "x")
+
+    assert "    description: erased\n" in typed("replay", str(said)).stdout
+    assert "description" not in typed("replay", str(unsaid)).stdout
+    explained = typed("explain", "customer_profile", str(customer)).stdout
+    assert "    name: erased\n" in explained
+    steps = [json.loads(typed("replay", str(each), "--json").stdout)[0] for each in (said, unsaid)]
+    assert [(step["erased"], step["data"]["description"]) for step in steps] == [(["description"], None), ([], None)]
 
 
 def test_of_an_erased_person_nothing_is_written(typed: Typed, customer: UUID, tmp_path: Path) -> None:
