@@ -133,4 +133,7 @@ def _warn(alarmed: Sequence[Alarm]) -> None:
             markup=False,
         )
     if alarmed:
-        out.print(f"{len(alarmed)} alarms in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME")
+        out.print("Make sure that it was not the entries that were altered, with: daybook verify")
+        out.print(
+            f"{counted(len(alarmed), 'alarm')} in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME"
+        )

@@ -113,7 +113,7 @@ def _tell(report: Report, certificates: list[Compared], json: bool) -> None:
             }
         )
         return
-    out.print(f"{counted(report.head - report.since, 'row')} hashed again from their columns, {report.head} in all.")
+    out.print(f"{counted(report.head - report.since, 'row')} hashed again from the columns, {report.head} in all.")
     compared = (
         counted(report.checkpoints, "checkpoint"),
         counted(report.cosignatures, "cosignature"),
@@ -137,7 +137,7 @@ def _tell(report: Report, certificates: list[Compared], json: bool) -> None:
     if not findings.kept:
         out.print("Nothing was altered.")
     if report.since:
-        out.print(f"The rows up to {report.since} were not looked at; they rest on the verification before.")
+        out.print(f"The rows up to {report.since} were verified before, and not all of them were hashed again.")
 
 
 def _where(found: Finding) -> str:
