@@ -207,6 +207,7 @@ def _destroy(connection: Connection[Any], vault: Vault, listed: Destroyed) -> No
     event = Customer.Erased(
         reason=AGAIN.format(at=listed.erased_at),
         keys=listed.keys,
+        sealed=sealed(connection, [listed.customer], listed.keys),
         stream_id=listed.customer,
         stream_version=found[0] + 1,
         customer_id=listed.customer,

@@ -134,6 +134,5 @@ def _warn(alarmed: Sequence[Alarm]) -> None:
         )
     if alarmed:
         out.print("Make sure that it was not the entries that were altered, with: daybook verify")
-        out.print(
-            f"{counted(len(alarmed), 'alarm')} in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME"
-        )
+        told = counted(len(alarmed), "alarm")
+        out.print(f"{told} in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME")
