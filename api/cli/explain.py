@@ -68,11 +68,11 @@ def _asked(as_of: str | None, occurred_until: str | None) -> AsOf:
     return AsOf(recorded_at=parse_instant(as_of) if as_of else None, occurred_at=until)
 
 
-def _as_object(step: Explained, gone: Sequence[str]) -> dict[str, Any]:
+def _as_object(step: Explained, gone: Sequence[str] = ()) -> dict[str, Any]:
     return telling.as_object(step, gone) | {"entered_for": step.entered_for, "error": step.error}
 
 
-def _show(step: Explained, gone: Sequence[str]) -> None:
+def _show(step: Explained, gone: Sequence[str] = ()) -> None:
     for line in telling.lines(step, gone, f"entered for {step.entered_for}" if step.entered_for else ""):
         out.print(line)
     if step.error:

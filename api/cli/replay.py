@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from .. import proofs
 from ..replay import Step, opened, replay
 from ..settings import load
 from ..wiring import open_desk
@@ -24,7 +25,7 @@ def replay_(
     at_position: Annotated[int | None, typer.Option(min=1, help="As it was known at this position.")] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Show a case step by step: when, who, what, and what it changed."""
+    """Show a case step by step: when, who, what, and what it changed; exit code 1 when an entry of it was altered."""
     try:
         case_id = UUID(case)
     except ValueError:
@@ -32,13 +33,16 @@ def replay_(
     with open_desk(load()) as desk, desk.pool.connection() as connection:
         found = replay(connection, case_id, at_position)
         steps = opened(desk, found, operator(), case_id)
+        altered = proofs.altered(connection, [step.entry.position for step in found])
     gone = [telling.erased(before.entry, step.entry) for before, step in zip(found, steps, strict=True)]
     if json:
         as_json([_as_object(step, erased) for step, erased in zip(steps, gone, strict=True)])
+        _refuse_altered(altered)
         return
     out.print(f"Case {case_id}, {counted(len(steps), 'entry', 'entries')}", style="bold")
     for step, erased in zip(steps, gone, strict=True):
         _show(step, erased)
+    _refuse_altered(altered)
 
 
 def _as_object(step: Step, gone: Sequence[str] = ()) -> dict[str, Any]:
@@ -51,3 +55,10 @@ def _as_object(step: Step, gone: Sequence[str] = ()) -> dict[str, Any]:
 def _show(step: Step, gone: Sequence[str] = ()) -> None:
     for line in telling.lines(step, gone):
         out.print(line)
+
+
+def _refuse_altered(positions: Sequence[int]) -> None:
+    """What was altered is shown, since it is what stands there, and not passed over."""
+    if positions:
+        which = ", ".join(map(str, positions))
+        fail(f"Altered in the database: entry {which} of this case; find out more with: daybook verify")

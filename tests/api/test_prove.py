@@ -126,13 +126,6 @@ def dossier_of(daybook: Daybook, *arguments: object) -> dict[str, Any]:
     return found
 
 
-def test_a_dossier_in_clear_is_for_its_owner_alone(told: Told, daybook: Daybook) -> None:
-    sealed = written(daybook("prove", "--case", told.case, "--out", "sealed", "--json"))
-    opened = written(daybook("prove", "--case", told.case, "--out", "opened", "--json", "--open-for", "auditor"))
-
-    assert [Path(name).stat().st_mode & 0o077 != 0 for name in [*sealed, *opened]] == [True, True, False, False]
-
-
 def test_one_file_proves_an_entry(api: Api, told: Told, daybook: Daybook, check: Daybook) -> None:
     done = daybook("prove", told.void)
 

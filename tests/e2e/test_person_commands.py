@@ -20,6 +20,7 @@ from ledger.destroyed import DestroyedKeys
 from ledger.notes import Signer
 from ledger.verifier import Key, open_note
 from tests.conftest import MASTER_KEY, acting
+from tests.ledger.sealed_world import unguarded
 
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 SEED = base64.b64encode(b"s" * 32).decode()
@@ -145,6 +146,35 @@ def test_what_was_said_and_is_erased_is_told_from_what_was_never_said(
     assert "    name: erased\n" in explained
     steps = [json.loads(typed("replay", str(each), "--json").stdout)[0] for each in (said, unsaid)]
     assert [(step["erased"], step["data"]["description"]) for step in steps] == [(["description"], None), ([], None)]
+
+
+def test_a_case_with_an_entry_that_was_altered_is_shown_and_told(
+    typed: Typed, customer: UUID, ledger: Ledger, admin: Connection[Any]
+) -> None:
+    case = ledger.execute("open_case", {"customer_id": customer, "kind": "request", "channel": "phone"}, acting())
+    assert typed("replay", str(case.stream_id)).returncode == 0
+    unguarded(admin, f"UPDATE ledger.entries SET actor_id = 'mallory' WHERE position = {case.position}")
+
+    for asked in ((), ("--json",)):
+        done = typed("replay", str(case.stream_id), *asked)
+        assert (done.returncode, "mallory" in done.stdout) == (1, True)
+        assert done.stderr == (
+            f"daybook: Altered in the database: entry {case.position} of this case;"
+            " find out more with: daybook verify\n"
+        )
+
+
+def test_a_dossier_in_clear_is_for_its_owner_alone(typed: Typed, customer: UUID, tmp_path: Path) -> None:
+    typed("seal", "--once")
+
+    for folder, asked in (("sealed", ()), ("opened", ("--open-for", "auditor"))):
+        assert typed("prove", "--customer", str(customer), "--out", folder, *asked).returncode == 0
+
+    modes = [
+        {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / name).iterdir()} for name in ("sealed", "opened")
+    ]
+    assert modes[0] != {0o600}, "what is sealed may be read by whom the system lets"
+    assert modes[1] == {0o600}
 
 
 def test_of_an_erased_person_nothing_is_written(typed: Typed, customer: UUID, tmp_path: Path) -> None:
