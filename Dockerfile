@@ -14,7 +14,8 @@ RUN pip wheel --no-cache-dir --constraint constraints.txt --wheel-dir /wheels . 
 FROM python:3.13-slim
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --no-deps /wheels/*.whl \
-    && useradd --uid 10001 --home-dir /var/lib/daybook --create-home daybook
+    && useradd --uid 10001 --home-dir /var/lib/daybook --create-home daybook \
+    && install --directory --owner=daybook --group=daybook /var/lib/daybook/checkpoints
 USER 10001
 WORKDIR /var/lib/daybook
 ENV DAYBOOK_HOME=/var/lib/daybook DAYBOOK_MODE=production PYTHONUNBUFFERED=1

@@ -42,7 +42,7 @@ def issue(settings: Settings, *, subject: str, role: Role, hours: float) -> str:
     """A token for ``subject`` in ``role``, good for ``hours``; raises :class:`TokenError`."""
     if not 0 < hours <= HOURS_MAX:
         raise TokenError(f"A token is good for more than 0 and up to {HOURS_MAX} hours, not {hours:g}.")
-    if not subject.strip() or len(subject) > NAME_MAX:
+    if not _can_be(subject):
         raise TokenError(f"The subject must have 1 to {NAME_MAX} characters, and not only blanks.")
     now = int(time.time())
     claims = {
@@ -85,8 +85,19 @@ class Door:
                 options={"require": ["exp", "sub", "role"]},
             )
             viewer = Viewer(claims["sub"], Role(claims["role"]))
+            if not _can_be(viewer.subject):
+                raise ValueError("the subject cannot be entered")
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The token has expired; get a new one.") from None
         except (jwt.InvalidTokenError, ValueError):
             raise Unauthenticated("The token is not one of ours; get one with: daybook token") from None
         return viewer, claims["exp"]
+
+
+def _can_be(subject: str) -> bool:
+    """Whether a person can be called so in the ledger, which is to tell who did and who saw what."""
+    try:
+        subject.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(subject.strip()) and len(subject) <= NAME_MAX and "\0" not in subject

@@ -282,13 +282,15 @@ class Ledger(Application[UUID]):
     def enter_all(self, begun: Sequence[Aggregate]) -> None:
         """Write the pending events of new aggregates, each as a command of its own, many in a transaction.
 
-        What was written before under the same command id is passed over.
+        What was written before under the same command id is passed over; what could not be written is still pending.
         """
-        stored = [[self.mapper.to_stored_event(event) for event in each.collect_events()] for each in begun]
+        stored = [[self.mapper.to_stored_event(event) for event in each.pending_events] for each in begun]
         commits = [commit_of(events, self.vault.fingerprint(b"new")) for events in stored]
         with self._pool.connection() as connection:
             for start in range(0, len(commits), BATCH_MAX):
                 append(connection, commits[start : start + BATCH_MAX])
+        for each in begun:
+            each.pending_events.clear()
 
     def _done_before(self, command_id: UUID, fingerprint: bytes) -> Done | None:
         with self._pool.connection() as connection:

@@ -27,6 +27,8 @@ class Histories:
         self._read = read
         self._kept: OrderedDict[UUID, History] = OrderedDict()
         self._lock = threading.Lock()
+        self.cleared = 0
+        """How often all was let go."""
 
     def kept(self, stream_id: UUID) -> History | None:
         """The history as it stood when it was last read or written here; ``None`` when it is not kept."""
@@ -34,15 +36,19 @@ class Histories:
 
     def read(self, stream_id: UUID) -> History:
         """The history as it stands in the ledger; empty where there is none."""
+        cleared = self.cleared
         history = self._read(stream_id)
-        self.keep(stream_id, history)
+        self.keep(stream_id, history, cleared)
         return history
 
-    def keep(self, stream_id: UUID, history: History) -> None:
-        """Keep a history, and let the one kept longest go where there are too many."""
+    def keep(self, stream_id: UUID, history: History, cleared: int) -> None:
+        """Keep a history, and let the one kept longest go where there are too many.
+
+        Not one that was read or decided on before all was ``cleared`` again: it may tell of a person who was erased.
+        """
         with self._lock:
             self._kept.pop(stream_id, None)
-            if len(history) <= ENTRIES_KEPT_MAX:
+            if len(history) <= ENTRIES_KEPT_MAX and cleared == self.cleared:
                 self._kept[stream_id] = history
             if len(self._kept) > STREAMS_KEPT_MAX:
                 self._kept.popitem(last=False)
@@ -56,6 +62,7 @@ class Histories:
     def clear(self) -> None:
         """Keep no history any longer: a person was erased, and who knows where they were spoken of."""
         with self._lock:
+            self.cleared += 1
             self._kept.clear()
 
 
@@ -65,6 +72,7 @@ class Basis:
     def __init__(self, histories: Histories, *, afresh: bool) -> None:
         """Take kept histories where there are such, or read every one ``afresh``."""
         self._histories, self._afresh = histories, afresh
+        self._cleared = histories.cleared
         self.versions: dict[UUID, int] = {}
         self.from_memory = False
         """Whether any of it may be out of date."""
@@ -83,7 +91,7 @@ class Basis:
         """Keep what was entered on this basis, unless the history it continues is kept no more."""
         before = self._histories.kept(stream_id) or ()
         if events[0].stream_version == (before[-1].stream_version if before else 0) + 1:
-            self._histories.keep(stream_id, before + events)
+            self._histories.keep(stream_id, before + events, self._cleared)
 
     def forget(self) -> None:
         """Keep none of it any longer: it was out of date."""

@@ -30,9 +30,12 @@ class Duty(StrEnum):
 def dsn(url: str, duty: Duty | None) -> str:
     """The connection string for a duty: in UTC, and under the duty's role; ``None`` keeps the login's own role.
 
+    Names are looked for in PostgreSQL's own schema alone, whatever the database or the login is set to: else a
+    function of somebody else's could answer in the place of the one that is meant.
+
     Raises :class:`DatabaseUnavailable` where ``url`` cannot be read.
     """
-    options = "-c timezone=UTC" + (f" -c role={duty.value}" if duty else "")
+    options = "-c timezone=UTC -c search_path=pg_catalog" + (f" -c role={duty.value}" if duty else "")
     name = f"daybook {duty.name.lower() if duty else 'admin'}"
     try:
         return conninfo.make_conninfo(url, options=options, application_name=name, connect_timeout=int(WAIT_S))

@@ -7,27 +7,27 @@ and those that were being entered.
 
 import threading
 import time
+from base64 import b64decode
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID, uuid4
-
-import psycopg
 
 from domain.command import Actor, Context
 from domain.look import TAKING, Look, LookPurpose
 from domain.vocabulary import NAME_MAX
 
-from .database import DatabaseUnavailable
-from .vault import PREFIX, subject_of_sealed
+from .vault import PREFIX
 
 ENTERED_EVERY_S = 1.0
 """Why: the most that a crash may lose, and rare enough that a busy server enters many looks together."""
 SAME_FOR_S = 3_600.0
 """Why: whoever reads a page again and again looks once; an hour is what an inquiry asks for."""
 WAITING_MAX = 10_000
-"""Why: some megabytes of what was opened in a second of the busiest reading; beyond it whoever reads enters it."""
+"""Why: some megabytes, far more than is looked at in a second of the busiest reading; beyond it whoever looks has to
+see to it that what waits is entered, so that nothing goes on being seen while nothing can be entered."""
 REMEMBERED_MAX = 200_000
 """Why: some 50 MB of who saw what within the hour; beyond it a look may be entered once more."""
 
@@ -36,12 +36,13 @@ SUBJECT = slice(len(PREFIX), len(PREFIX) + 22)
 
 
 class Opened(NamedTuple):
-    """Sealed values that one person opened at one moment, each with its field, and whose they were."""
+    """What one person opened at one moment, and whose it was."""
 
     at: datetime
     actor: Actor
     purpose: LookPurpose
-    values: Sequence[tuple[str, str]]
+    fields: Collection[tuple[str, str]]
+    """The fields that were opened, each with the characters that tell of whom; what was sealed is not kept."""
     subjects: Sequence[UUID] = ()
     taken: str | None = None
 
@@ -75,12 +76,21 @@ class Looks:
         subjects: Iterable[UUID] = (),
         taken: str | None = None,
     ) -> None:
-        """Take note of sealed values that were opened, and of what was ``taken``, of which subjects."""
+        """Take note of sealed values that were opened, and of what was ``taken``, of which subjects.
+
+        Where too much is waiting it is entered first; raises what entering raises, and then nothing may be shown.
+        """
         whose = tuple(set(subjects)) if purpose in TAKING else ()
         if values or whose:
-            self._waiting.append(Opened(self._now(), actor, purpose, values, whose, taken and taken[:NAME_MAX]))
-            if len(self._waiting) >= WAITING_MAX:
+            if self.is_full:
                 self.enter()
+            fields = dict.fromkeys([(field, sealed[SUBJECT]) for field, sealed in values])
+            self._waiting.append(Opened(self._now(), actor, purpose, fields, whose, taken and taken[:NAME_MAX]))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is waiting that the next look has to wait until it is entered."""
+        return len(self._waiting) + len(self._looks) >= WAITING_MAX
 
     def enter(self) -> None:
         """Enter what is waiting; raises what entering raises, and then it waits on, under the same command ids."""
@@ -100,19 +110,18 @@ class Looks:
 
     def _run(self, every_s: float) -> None:
         while not self._closing.wait(every_s):
-            try:
+            # Whatever it is that keeps it from being entered, it waits on and is tried again.
+            with suppress(Exception):
                 self.enter()
-            except (psycopg.Error, DatabaseUnavailable):
-                # It waits on; whoever reads meanwhile is told that the database went away.
-                continue
 
     def _told(self, opened: Opened) -> list[Look]:
         """The looks that something was seen in for the first time within the hour, one for each subject."""
         found: dict[UUID, set[str]] = {}
         what = (opened.actor, opened.purpose, opened.taken)
-        for field, sealed in opened.values:
-            if self._is_fresh((*what, sealed[SUBJECT], field)):
-                found.setdefault(subject_of_sealed(sealed), set()).add(field)
+        for field, told in opened.fields:
+            subject = b64decode(f"{told}==", altchars=b"-_")
+            if self._is_fresh((*what, subject, field)):
+                found.setdefault(UUID(bytes=subject), set()).add(field)
         for subject_id in opened.subjects:
             if self._is_fresh((*what, subject_id)):
                 found.setdefault(subject_id, set())

@@ -80,6 +80,14 @@ class Folder(NamedTuple):
         finally:
             fresh.unlink()
 
+    def newest(self) -> str | None:
+        """The checkpoint of most entries that lies there; ``None`` where there is none. Raises ``OSError``."""
+        if not self.path.is_dir():
+            return None
+        # By its name alone: there may be half a million of them.
+        name = max((each.name for each in self.path.glob(f"*{SUFFIX}") if not each.name.startswith(".")), default=None)
+        return (self.path / name).read_text("utf-8") if name else None
+
 
 class Endpoint(NamedTuple):
     """An HTTP endpoint that is sent each checkpoint as it is: by PUT where the address names ``{size}``, else POST."""

@@ -18,6 +18,7 @@ from .checkpoints import Checkpoint
 from .database import DatabaseUnavailable, Duty, connect
 from .merkle import TreeBroken
 from .notes import SignerError, Signing, sign
+from .outside import refuse_forgotten, refuse_unpublished
 from .publishing import Place, publish
 from .reading import head
 from .verifier import Unproven, verify_consistency
@@ -40,21 +41,23 @@ LATE = """
 Notice = Callable[[str], None]
 
 
-def seal(connection: Connection[Any], signers: Sequence[Signing]) -> Checkpoint | None:
+def seal(connection: Connection[Any], signers: Sequence[Signing], places: Sequence[Place] = ()) -> Checkpoint | None:
     """Issue a checkpoint over all entries; ``None`` where nothing was added since the last one.
 
     Tiles and checkpoint are committed together. Raises :class:`~ledger.merkle.TreeBroken` where what was sealed is no
-    longer what stands in the ledger, and :class:`~ledger.notes.SignerError` where the key service does not sign.
+    longer what stands in the ledger, or contradicts what lies in the ``places`` that can be read, and
+    :class:`~ledger.notes.SignerError` where the key service does not sign.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         last, size = checkpoints.latest(connection), head(connection)
         if last:
             _refuse_altered(connection, last, size)
+        merkle.extend(connection, size)
+        refuse_unpublished(connection, places, signers[0].name, size)
         after = last.size if last else 0
         if size == after:
             return None
-        merkle.extend(connection, size)
         root = merkle.root(connection, size)
         if last:
             _refuse_inconsistent(connection, last, size, root)
@@ -111,23 +114,28 @@ def run(
     """
     connection: Connection[Any] | None = None
     failing: set[str] = set()
-    while not stopping():
-        due = time.monotonic() + every
-        try:
-            connection = connection if connection and not connection.closed else connect(url, Duty.SEALER)
-            seal(connection, signers)
-            failed = set(hand_out(connection, places, witnesses))
-            for told in sorted(failed - failing):
-                notice(told)
-            failing = failed
-        except SignerError as error:
-            notice(str(error))
-        except LOST as error:
-            notice(f"The database went away ({str(error).splitlines()[0]}); trying again.")
-            if connection:
-                with suppress(psycopg.Error):
-                    connection.close()
-        while not stopping() and (left := due - time.monotonic()) > 0:
-            time.sleep(min(left, TURN_S))
-    if connection:
-        connection.close()
+    try:
+        while not stopping():
+            due = time.monotonic() + every
+            try:
+                if connection is None or connection.closed:
+                    connection = connect(url, Duty.SEALER)
+                    # While the connection lasts nobody puts another database in its place.
+                    refuse_forgotten(connection, witnesses)
+                seal(connection, signers, places)
+                failed = set(hand_out(connection, places, witnesses))
+                for told in sorted(failed - failing):
+                    notice(told)
+                failing = failed
+            except SignerError as error:
+                notice(str(error))
+            except LOST as error:
+                notice(f"The database went away ({str(error).splitlines()[0]}); trying again.")
+                if connection:
+                    with suppress(psycopg.Error):
+                        connection.close()
+            while not stopping() and (left := due - time.monotonic()) > 0:
+                time.sleep(min(left, TURN_S))
+    finally:
+        if connection:
+            connection.close()

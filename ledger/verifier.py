@@ -73,7 +73,7 @@ def number(text: str, what: str) -> int:
 
 def named(name: str) -> bool:
     """Whether this can be the name of a key."""
-    return bool(name) and "+" not in name and not any(map(str.isspace, name))
+    return bool(name) and not any(sign == "+" or sign.isspace() or "\ud800" <= sign <= "\udfff" for sign in name)
 
 
 def instant(unix: int) -> datetime:
@@ -733,8 +733,9 @@ def _list(facts: Mapping[str, str]) -> str:
 def _change(change: Mapping[str, Any]) -> str:
     before, after = change["before"], change["after"]
     if isinstance(before, list) and isinstance(after, list):
-        # Of two lists only what is in one of them.
-        before, after = [each for each in before if each not in after], [each for each in after if each not in before]
+        # Of two lists only what is in one of them; each may be as long as the file.
+        had, has = ({json.dumps(each, sort_keys=True): each for each in part} for part in (before, after))
+        before, after = [had[each] for each in had if each not in has], [has[each] for each in has if each not in had]
     return f"{_words(change['field'])}: {_shown(before)} → {_shown(after)}"
 
 
@@ -806,8 +807,12 @@ class Receipt(NamedTuple):
 
 
 def check_receipt(text: str, keys: Iterable[Key]) -> Receipt:
-    """Check the signatures of a receipt."""
+    """Check the signatures of a receipt; a witness's alone is none, since witnesses only sign what they saw."""
+    if not text.startswith(f"{ERASURE}\n"):
+        raise Unproven("The file is no receipt of an erasure.")
     note = open_note(text, keys)
+    if not any(each.key.kind == ED25519 for each in note.signatures):
+        raise Unproven("The receipt is not signed by a key of a ledger that you gave.")
     says = parsed(note.text.removeprefix(ERASURE), "What the receipt says")
     if not isinstance(says, dict) or not {"customer_id", "erased_at", "reason", "erased_by"} <= says.keys():
         raise Unproven("The receipt does not say who was erased, when, why and by whom.")
@@ -822,9 +827,14 @@ Proven = Checkpoint | ProvenEntry | ProvenGrowth | ProvenDossier | Receipt
 def check_file(raw: bytes, keys: Iterable[Key]) -> Proven:
     """Check a file of any kind known here."""
     try:
-        text = raw.decode()
-    except ValueError:
+        return _checked(raw.decode(), keys)
+    except UnicodeDecodeError:
         raise Unproven("The file is not text in UTF-8.") from None
+    except RecursionError:
+        raise Unproven("What the file says is nested too deep.") from None
+
+
+def _checked(text: str, keys: Iterable[Key]) -> Proven:
     if text.startswith("c2sp.org/"):
         return check_proof(text, keys)
     if text.startswith("<!DOCTYPE html>"):
@@ -953,10 +963,8 @@ def check_files(names: Iterable[str], keys: Sequence[Key], witnesses: int = 0) -
             refuse_unwitnessed(proven, witnesses)
             seen += checkpoints(proven)
             refuse_split(seen)
-        except Unproven as error:
-            yield Checked(name, None, [str(error)])
-        except OSError as error:
-            yield Checked(name, None, [f"The file cannot be read: {error.strerror or error}."])
+        except (Unproven, OSError, ValueError) as error:  # the last for a name that no file can have
+            yield Checked(name, None, [getattr(error, "strerror", None) or str(error)])
         else:
             yield Checked(name, proven, report(proven))
 
@@ -975,6 +983,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", action="append", required=True, metavar="VKEY", help="a public key, or a file of some")
     parser.add_argument("--witnesses", type=int, default=0, metavar="N", help="how many of the keys must have cosigned")
     asked, failed = parser.parse_args(arguments), False
+    # Not every terminal can write every character.
+    getattr(sys.stdout, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
         keys = keys_from(asked.key)
     except (Unproven, OSError) as error:

@@ -83,6 +83,34 @@ def _asked(connection: Connection[Any], witness: Witness, last: Checkpoint, know
     return _verified(witness, last, answer.text)
 
 
+class Known(NamedTuple):
+    """What a witness cosigned last."""
+
+    size: int
+    agrees: bool
+    """Whether it is the very tree of our last checkpoint."""
+
+
+def known_by(connection: Connection[Any], witness: Witness) -> Known | None:
+    """What a witness knows of this ledger, told by showing it our last checkpoint as one it has cosigned.
+
+    ``None`` where nothing is sealed here, or the witness does not say.
+    """
+    last = checkpoints.latest(connection)
+    if last is None:
+        return None
+    try:
+        answer = _post(witness, request(connection, last, last.size))
+    except OSError:
+        return None
+    said = answer.text.strip()
+    if answer.status == HTTPStatus.OK:
+        return Known(last.size, agrees=True)
+    if answer.status == HTTPStatus.CONFLICT and said.isascii() and said.isdecimal():
+        return Known(int(said[:20]), agrees=False)
+    return None
+
+
 def request(connection: Connection[Any], last: Checkpoint, known: int) -> str:
     """What a witness is sent: the size it knows, the proof that the tree continues it, the checkpoint."""
     proof = merkle.consistency(connection, known, last.size) if known else []

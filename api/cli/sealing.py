@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ledger import checkpoints, database, sealing
+from ledger import checkpoints, database, outside, sealing
 from ledger.database import Duty
 from ledger.notes import Signing
 
@@ -72,7 +72,8 @@ def seal(
 
 def _seal_once(settings: Settings, keys: list[Signing], url: str, json: bool) -> None:
     with database.connect(url, Duty.SEALER) as connection:
-        issued = sealing.seal(connection, keys)
+        outside.refuse_forgotten(connection, witnesses(settings))
+        issued = sealing.seal(connection, keys, places(settings))
         failed = sealing.hand_out(connection, places(settings), witnesses(settings))
         last = checkpoints.latest(connection)
     told = {"size": last.size if last else 0, "issued": issued is not None, "root": last.root.hex() if last else None}

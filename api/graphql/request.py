@@ -1,7 +1,8 @@
 """One request while it is answered: who asks, what with, and how the books are read for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from domain.command import Actor
 from domain.event import Event
 from domain.look import LookPurpose
 from domain.vocabulary import ActorKind
-from ledger.vault import subject_of
+from ledger.vault import subject_in, subject_of
 
 from ..auth import Viewer
 from ..wiring import Desk
@@ -25,7 +26,7 @@ from .operations import Operation
 from .plan import Plan, Planner
 from .reading import Reader
 from .selection import Scope, Selected, Variables, selected
-from .shape import Sealed, Sealing, struct
+from .shape import Sealing, struct
 
 Info = GraphQLResolveInfo[Any]
 
@@ -67,6 +68,17 @@ class Direct(NamedTuple):
     nullable: bool
 
 
+class Take(NamedTuple):
+    """What a request is for, beyond an answer."""
+
+    purpose: LookPurpose
+    taken: str | None
+    subjects: Collection[UUID]
+
+
+NOTHING = Take(LookPurpose.ANSWER, None, ())
+
+
 class Context:
     """What a request is answered with."""
 
@@ -75,9 +87,7 @@ class Context:
         self.services, self.viewer, self.operation = services, viewer, operation
         self.sealing: Sealing = [] if viewer.role in access.PERSONAL else None
         self.actor = Actor(kind=ActorKind.EMPLOYEE, id=viewer.subject, role=viewer.role)
-        self._purpose = LookPurpose.ANSWER
-        self._taken: str | None = None
-        self._subjects: set[UUID] = set()
+        self._takes: list[Take] = []
         self.form = operation.form(variables)
         self.scope = Scope(operation.fragments, variables)
 
@@ -138,28 +148,37 @@ class Context:
         return ExecutionResult(data, errors or None)
 
     async def open(self) -> None:
-        """Open all sealed values of the answer, and take note of who sees what."""
-        seen: list[tuple[str, str]] = []
+        """Open all sealed values of the answer, and take note of who sees what; unless that is noted, none is seen."""
+        sealing = self.sealing or []
+        texts: list[str | None] = []
         try:
-            if self.sealing:
-                seen = await self._opened(self.sealing)
+            if sealing:
+                texts = await self._opened([(sealed.field, sealed.sealed) for sealed in sealing])
         finally:
-            looks, subjects = self.services.desk.looks, self._subjects
-            looks.note(self.actor, self._purpose, seen, subjects=subjects, taken=self._taken)
-
-    async def _opened(self, sealing: list[Sealed]) -> list[tuple[str, str]]:
-        """Open values at once, in a thread where keys must be looked up or there are many; gives those that opened."""
-        vault, values = self.services.desk.vault, [(sealed.field, sealed.sealed) for sealed in sealing]
-        texts = vault.open_held(values) if len(values) <= OPENED_AT_ONCE_MAX else None
-        if texts is None:
-            texts = await anyio.to_thread.run_sync(vault.open_many, values)
+            await self._note([(s.field, s.sealed) for s, text in zip(sealing, texts, strict=False) if text is not None])
         for sealed, text in zip(sealing, texts, strict=True):
             sealed.text = text
-        return [value for value, text in zip(values, texts, strict=True) if text is not None]
+
+    async def _opened(self, values: list[tuple[str, str]]) -> list[str | None]:
+        """The clear texts of values: at once, or in a thread where keys must be looked up or there are many."""
+        vault = self.services.desk.vault
+        texts = vault.open_held(values) if len(values) <= OPENED_AT_ONCE_MAX else None
+        return await anyio.to_thread.run_sync(vault.open_many, values) if texts is None else texts
+
+    async def _note(self, seen: list[tuple[str, str]]) -> None:
+        """Take note of what was seen, and of what each part of the request took."""
+        looks = self.services.desk.looks
+        for take, values in _shared(self._takes, seen):
+            noted = partial(looks.note, self.actor, take.purpose, values, subjects=take.subjects, taken=take.taken)
+            if looks.is_full:
+                # What waits has to be entered first, and no other request should wait for that.
+                await anyio.to_thread.run_sync(noted)
+            else:
+                noted()
 
     def takes(self, purpose: LookPurpose, taken: str, entries: Iterable[Event]) -> None:
         """Note that the request is for more than an answer: some entries are taken out of the ledger."""
-        self._purpose, self._taken, self._subjects = purpose, taken, {subject_of(entry) for entry in entries}
+        self._takes.append(Take(purpose, taken, {subject_of(entry) for entry in entries}))
 
     async def _answer(
         self, plan: Plan, key: Mapping[str, Any], at_least: int | None, as_of: Any, wait_s: float | None = None
@@ -201,6 +220,19 @@ class Context:
             plan = planner.many if chosen.name == book.many else planner.one
             found[chosen.key] = Direct(plan(book.name, field, chosen.nodes), chosen.nodes, chosen.name == book.one)
         return found
+
+
+def _shared(takes: Sequence[Take], seen: list[tuple[str, str]]) -> list[tuple[Take, list[tuple[str, str]]]]:
+    """What was seen for each part of a request; where there are several, by whose it is."""
+    if len(takes) <= 1:
+        return [(takes[0] if takes else NOTHING, seen)]
+    by_subject = [{subject.bytes for subject in take.subjects} for take in takes]
+    known = set[bytes]().union(*by_subject)
+    parts = [
+        (take, [value for value in seen if subject_in(value[1]) in whose])
+        for take, whose in zip(takes, by_subject, strict=True)
+    ]
+    return [*parts, (NOTHING, [value for value in seen if subject_in(value[1]) not in known])]
 
 
 async def _settled(read: Awaitable[Any]) -> Any:

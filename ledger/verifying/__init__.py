@@ -21,6 +21,7 @@ from .growing import Growing
 from .records import check_records, last_there
 from .rows import BLOCK, Block
 from .sealed import Anchor, Trust
+from .shape import check_shape
 
 __all__ = [
     "Finding",
@@ -116,6 +117,8 @@ def examine(
 ) -> Report:
     """Verify as :func:`verify` does, within the transaction that is open, which should see one moment."""
     findings = Findings()
+    if not check_shape(connection, findings):
+        return Report(0, 0, 0, None, 0, 0, 0, bool(trust.keys), findings)
     last, told = last_there(connection, findings), sealed.copies(copies, trust, findings) if copies else []
     work = _Work(connection, trust, findings, last, _usable(connection, since, trust, findings, last), advance)
     work.anchors += sealed.check_kept(connection, told, last, findings)

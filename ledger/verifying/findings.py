@@ -23,6 +23,7 @@ class Kind(StrEnum):
     CHECKPOINT_MISSING = "checkpoint_missing"
     COSIGNATURE_BAD = "cosignature_bad"
     COPY_BAD = "copy_bad"
+    SHAPE_ALTERED = "shape_altered"
     CERTIFICATE_WRONG = "certificate_wrong"
 
 

@@ -24,7 +24,7 @@ STREAMS = """
      WHERE stream_version IS DISTINCT FROM expected ORDER BY position LIMIT %(most)s"""
 COMMANDS = """
     SELECT first_position, last_position, command_id FROM ledger.commands c
-     WHERE last_position > %(since)s AND NOT coalesce((
+     WHERE coalesce(last_position, first_position, %(since)s + 1) > %(since)s AND NOT coalesce((
                SELECT count(*) = last_position - first_position + 1 AND min(position) = first_position
                       AND bool_or(position = first_position AND e.stream_id = c.stream_id)
                  FROM ledger.entries e

@@ -54,6 +54,9 @@ def test_a_good_token_opens(api: Api) -> None:
         (f"Bearer {forged(role=None)}", "not one of ours"),
         (f"Bearer {forged(sub=None)}", "not one of ours"),
         (f"Bearer {forged(exp=None)}", "not one of ours"),
+        (f"Bearer {forged(sub='a' * 201)}", "not one of ours"),
+        (f"Bearer {forged(sub=' ')}", "not one of ours"),
+        (f"Bearer {forged(sub='a' + chr(0))}", "not one of ours"),
         (f"Bearer {forged(exp=1)}", "expired"),
         (f"Bearer {jwt.encode({'sub': 'eve', 'role': 'admin'}, 'another secret, also long enough for it')}", "not one"),
         (

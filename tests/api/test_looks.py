@@ -7,6 +7,7 @@ import pytest
 from api.cli import explain as explaining
 from api.cli.operator import operator
 from domain.vocabulary import Role
+from ledger import database, looks
 from tests.api.asking import Api
 
 LOOKS = """query ($customer: UUID!) { looks(customerId: $customer, oldestFirst: true) {
@@ -96,3 +97,37 @@ def test_a_row_explained_at_the_terminal_is_a_look_of_its_operator(
             for look in looked(fresh_api, person["customer"])] == [
         (operator().id, "EXPLANATION", ["description"], f"case_register {person['case']}")
     ]  # fmt: skip
+
+
+def test_each_part_of_a_request_that_takes_something_is_a_look(fresh_api: Api, person: dict[str, str]) -> None:
+    other = fresh_api.done("registerCustomer", name="Ada", subject="ann")
+    fresh_api.post_entries()
+    asked = """query ($case: UUID!, $other: UUID!) {
+        first: entry(position: 1) { data proof { reason } } second: entry(position: 3) { data proof { reason } }
+        caseReplay(id: $case) { steps { data } } customer(id: $other) { name } }"""
+    fresh_api.ask(asked, {"case": person["case"], "other": other}, role=Role.AUDITOR, subject="sue")
+
+    mine, others = looked(fresh_api, person["customer"]), looked(fresh_api, other)
+    assert [(look["purpose"], look["taken"], look["fields"]) for look in mine] == [
+        ("PROOF", "entry 1", ["description", "name"]),
+        ("REPLAY", f"case {person['case']}", ["description", "name"]),
+    ]
+    assert [(look["purpose"], look["taken"], look["fields"]) for look in others] == [("PROOF", "entry 3", ["name"])]
+
+
+def test_what_cannot_be_noted_is_not_shown(
+    fresh_api: Api, person: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading may work where writing does not: then as much is seen as can wait in memory, and no more."""
+    fresh_api.post_entries()
+    with database.connect(fresh_api.url) as admin:
+        admin.execute("REVOKE EXECUTE ON FUNCTION ledger.append FROM daybook_api")
+        monkeypatch.setattr(looks, "WAITING_MAX", 1)
+        seen = fresh_api.ask(PAGE, {"id": person["customer"]}, role=Role.AGENT, subject="bob")
+        told = fresh_api.send(PAGE, {"id": person["customer"]}, role=Role.AGENT, subject="eve").json()
+        admin.execute("GRANT EXECUTE ON FUNCTION ledger.append TO daybook_api")
+
+    assert seen["customer"]["name"] == "王小明"
+    assert told["data"] == {"customer": {"name": None, "cases": {"nodes": [{"description": None}]}}}
+    assert len(told["errors"]) == 1
+    assert [look["actorId"] for look in looked(fresh_api, person["customer"])] == ["bob"]

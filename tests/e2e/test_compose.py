@@ -86,6 +86,22 @@ def test_the_projector_and_the_migration_hold_no_key_and_nobody_a_key_of_another
     assert not {"DAYBOOK_MASTER_KEY", "DAYBOOK_TOKEN_SECRET"} & set(SERVICES["sealer"]["environment"])
 
 
+def test_what_is_published_is_written_by_the_sealer_alone_and_its_folder_belongs_to_it() -> None:
+    """Who rules the server must not rule the copies that are to bind it, nor the sealer the list of destroyed keys."""
+    folder = SERVICES["sealer"]["environment"]["DAYBOOK_PUBLISH_FOLDER"]
+    mounted = {name: service.get("volumes", []) for name, service in OURS.items()}
+
+    assert mounted == {
+        "migrate": [],
+        "api": ["home:/var/lib/daybook"],
+        "projector": [],
+        "sealer": [f"checkpoints:{folder}"],
+        "operator": ["home:/var/lib/daybook", f"checkpoints:{folder}:ro"],
+    }
+    # A volume takes its owner from the folder of the image that it covers.
+    assert f"install --directory --owner=daybook --group=daybook {folder}" in (ROOT / "Dockerfile").read_text("utf-8")
+
+
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The variables of ``.env``, made as the document says."""
@@ -209,7 +225,7 @@ def test_the_services_work_together_each_with_the_rights_of_its_duty(stack: Stac
 
     assert answer.json()["data"] == {"customers": {"totalCount": 5}}
     assert (projector.returncode, api.returncode, sealer.returncode) == (0, 0, 0)
-    sealed = stack.run("operator", "seal", "--once", "--json")
+    sealed = stack.run("sealer", "seal", "--once", "--json")
     assert sealed.returncode == 0, sealed.stderr
     verified = stack.run("operator", "verify", "--copies", str(stack.home / "checkpoints"), "--json")
     assert verified.returncode == 0, verified.stderr

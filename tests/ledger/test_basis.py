@@ -1,6 +1,6 @@
 """A command is entered only while everything it was decided on still stands, whoever else is writing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
@@ -215,10 +215,12 @@ class Shelf:
         self.reads: list[UUID] = []
         self.histories = Histories(self.read)
         self.lengths: dict[UUID, int] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def read(self, stream_id: UUID) -> Any:
         """A history of the length it has."""
         self.reads.append(stream_id)
+        self.meanwhile()
         return history(*[Customer.Registered()] * self.lengths.get(stream_id, 1), stream_id=stream_id)
 
 
@@ -272,6 +274,23 @@ def test_a_history_with_a_hole_is_not_kept() -> None:
     basis.entered(stream, later)
     assert shelf.histories.kept(stream) is None
 
-    shelf.histories.keep(stream, read)
+    shelf.histories.keep(stream, read, shelf.histories.cleared)
     basis.entered(stream, later)
     assert shelf.histories.kept(stream) == (*read, *later)
+
+
+def test_what_was_read_before_a_person_was_erased_is_not_kept_after_it() -> None:
+    """It may hold what they said in clear, and nothing would let it go again."""
+    shelf, stream, fresh = Shelf(), uuid4(), uuid4()
+    shelf.lengths[stream] = 2
+    basis = Basis(shelf.histories, afresh=False)
+    shelf.meanwhile = shelf.histories.clear
+
+    basis.history(stream)
+    assert shelf.histories.kept(stream) is None
+    basis.entered(fresh, history(Customer.Registered(), stream_id=fresh))
+    assert shelf.histories.kept(fresh) is None
+
+    shelf.meanwhile = lambda: None
+    shelf.histories.read(stream)
+    assert shelf.histories.kept(stream) is not None

@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
-from psycopg import OperationalError
+from msgspec.structs import replace
+from psycopg import Connection, OperationalError
+from psycopg.errors import InsufficientPrivilege
 
 from domain.command import Actor
 from domain.customer import Customer
@@ -136,16 +139,80 @@ def test_what_cannot_be_entered_waits_and_is_entered_once(noted: Looks, book: Bo
     assert book.told() == [("sue", ANN, ANSWER, ["name"], None), ("bob", BEN, ANSWER, ["name"], None)]
 
 
-def test_when_too_much_waits_whoever_reads_enters_it(
+def test_when_too_much_waits_whoever_looks_next_enters_it(
     noted: Looks, book: Book, sealed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(looks, "WAITING_MAX", 2)
 
-    noted.note(SUE, ANSWER, [("name", sealed["Ann"])])
+    for who in (SUE, BOB):
+        assert not noted.is_full
+        noted.note(who, ANSWER, [("name", sealed["Ann"])])
     assert book.entered == []
-    noted.note(BOB, ANSWER, [("name", sealed["Ann"])])
+    noted.note(SUE, ANSWER, [("name", sealed["Ben"])])
 
-    assert len(book.told()) == 2
+    assert [who for who, *_ in book.told()] == ["sue", "bob"]
+    noted.close()
+    assert [who for who, *_ in book.told()] == ["sue", "bob", "sue"]
+
+
+def test_while_nothing_can_be_entered_no_more_than_so_much_is_seen_and_held(
+    noted: Looks, book: Book, sealed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "WAITING_MAX", 2)
+    book.fails = True
+    for who in (SUE, BOB):
+        noted.note(who, ANSWER, [("name", sealed["Ann"])])
+
+    for _ in range(3):
+        with pytest.raises(OperationalError):
+            noted.note(SUE, ANSWER, [("value", sealed["Ann"])])
+    book.fails = False
+    noted.note(SUE, ANSWER, [("note", sealed["Ann"])])
+    noted.close()
+
+    assert [(who, fields) for who, _, _, fields, _ in book.told()] == [
+        ("sue", ["name"]), ("bob", ["name"]), ("sue", ["note"]),
+    ]  # fmt: skip
+
+
+def test_what_waits_holds_nothing_that_was_sealed(noted: Looks, sealed: dict[str, str]) -> None:
+    """A page may have megabytes of it."""
+    noted.note(SUE, ANSWER, [("name", sealed["Ann"])] * 1_000)
+
+    (waiting,) = noted._waiting
+    assert [(field, len(told)) for field, told in waiting.fields] == [("name", 22)]
+
+
+def test_who_sees_one_person_in_many_places_has_looked_once(noted: Looks, book: Book, ledger: Ledger) -> None:
+    """A sealed value tells its stream, too, and a person's cases are many."""
+    (event,) = Customer.register(acting(), ANN, Customer.Registered(name="Ann")).collect_events()
+    for number in range(64):
+        elsewhere = replace(event, stream_id=UUID(int=number << 120))
+        noted.note(SUE, ANSWER, [("name", ledger.vault.sealed(elsewhere)["name"])])
+    noted.enter()
+
+    assert book.told() == [("sue", ANN, ANSWER, ["name"], None)]
+
+
+def test_a_ledger_that_refuses_once_is_told_all_of_it_later(
+    ledger: Ledger, admin: Connection[Any], sealed: dict[str, str]
+) -> None:
+    """What could not be entered is not lost with the attempt."""
+    noted = Looks(ledger.enter_all, lambda: NOON, every_s=0.01)
+    admin.execute("REVOKE EXECUTE ON FUNCTION ledger.append FROM daybook_api")
+    noted.note(SUE, ANSWER, [("name", sealed["Ann"])])
+    for _ in range(2):
+        with pytest.raises(InsufficientPrivilege):
+            noted.enter()
+    admin.execute("GRANT EXECUTE ON FUNCTION ledger.append TO daybook_api")
+    noted.note(BOB, ANSWER, [("name", sealed["Ann"])])
+    noted.close()
+
+    entries = [ledger.entry(position) for position in (1, 2)]
+    assert [(entry.type_name, entry.actor_id, entry.customer_id) for entry in entries] == [
+        ("Look.Recorded", "sue", ANN), ("Look.Recorded", "bob", ANN),
+    ]  # fmt: skip
+    assert ledger.recorder.max_notification_id() == 2
 
 
 def test_they_are_entered_every_moment_and_what_waits_when_it_stops(book: Book, sealed: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from domain.purchase import Line, Purchase
 from ledger import database
@@ -206,6 +207,29 @@ def test_the_build_of_a_model_that_is_no_more_does_not_hold_up_the_others(own_mo
 
     assert world.post([3]) == 0
     assert world.positions() == dict.fromkeys(models(), 9) | {"test_forgotten": 0}
+
+
+@pytest.mark.parametrize("model", [AuditTrail, PurchaseBehaviour, Sales])
+def test_where_one_model_cannot_be_posted_none_is_and_all_are_once_it_can(world: World, model: type[ReadModel]) -> None:
+    """Others are looked up, folded and written at that moment, by a thread of its own; nothing of it is kept."""
+    world.given(registered("ann"), bought("p1", "ann", "2026-01-01", 5))
+    before, positions = world.everything(), world.positions()
+    world.enter([bought("p2", "ann", "2026-01-02", 7), voided(bought("p1", "ann", "2026-01-01", 5), 2)])
+    (table,) = world.connection.execute(
+        "SELECT table_name FROM books.builds WHERE model = %s AND state = 'serving'", (model.spec.name,)
+    ).fetchall()[0]
+    rename = "ALTER TABLE books.{} RENAME TO {}"
+
+    world.admin.execute(sql.SQL(rename).format(sql.Identifier(table), sql.Identifier("away")))
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            world.post()
+    world.admin.execute(sql.SQL(rename).format(sql.Identifier("away"), sql.Identifier(table)))
+
+    assert (world.everything(), world.positions()) == (before, positions)
+    world.post()
+    assert world.everything() == {name: expected(each, world.entries()) for name, each in models().items()}
+    assert world.quarantine() == set()
 
 
 def test_a_batch_ends_before_it_grows_too_large(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
