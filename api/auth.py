@@ -41,7 +41,7 @@ class TokenError(Exception):
 def issue(settings: Settings, *, subject: str, role: Role, hours: float) -> str:
     """A token for ``subject`` in ``role``, good for ``hours``; raises :class:`TokenError`."""
     if not 0 < hours <= HOURS_MAX:
-        raise TokenError(f"A token may be good for up to {HOURS_MAX} hours, not {hours:g}.")
+        raise TokenError(f"A token is good for more than 0 and up to {HOURS_MAX} hours, not {hours:g}.")
     if not _can_be(subject):
         raise TokenError(f"The subject must have 1 to {NAME_MAX} characters, and not only blanks.")
     now = int(time.time())

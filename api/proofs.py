@@ -67,6 +67,13 @@ def proofs(connection: Connection[Any], positions: Collection[int]) -> dict[int,
     return found
 
 
+def altered(connection: Connection[Any], positions: Collection[int]) -> list[int]:
+    """The positions of those entries that do not give the leaf stored with them, so that one of the two was altered."""
+    asked = {"at": list(positions)}
+    found = rows.some(connection, sql.SQL("position = ANY(%(at)s)"), asked, len(positions))
+    return [row.position for row in found if row.canonical is None or row.leaf != row.stored]
+
+
 def _written(position: int, canonical: bytes, path: Iterable[bytes], sealed: Checkpoint) -> str:
     head = [verifier.PROOF_HEAD, f"extra {b64encode(canonical).decode()}", f"index {position - 1}"]
     return "\n".join([*head, *in_base64(path), ""]) + "\n" + sealed.note

@@ -90,8 +90,10 @@ def witnesses(settings: Settings) -> list[Witness]:
         url, _, vkey = told.strip().partition(" ")
         try:
             kind = Key.parse(vkey).kind
-        except Unproven as error:
-            raise ValueError(f"DAYBOOK_WITNESSES: {error}") from None
+        except Unproven:
+            raise ValueError(
+                f"DAYBOOK_WITNESSES names each witness by its address, a space and its public key, not {told.strip()!r}"
+            ) from None
         if not url.startswith(HTTP) or kind not in (COSIGNATURE, COSIGNATURE_ML_DSA):
             raise ValueError("DAYBOOK_WITNESSES needs an address and the public key of a cosigner for each witness")
         found.append(Witness(url, vkey.strip()))

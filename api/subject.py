@@ -69,7 +69,7 @@ def held(connection: Connection[Any], desk: Desk, customer_id: UUID, actor: Acto
     _refuse_erased(connection, root)
     entries = _entries(connection, members, streams, to)
     books = {model.spec.name: _rows(connection, model, root, to) for model in models().values()}
-    NOT_FOUND.refuse_if(not entries, kind="Customer", id=customer_id)
+    NOT_FOUND.refuse_if(not entries, kind="customer", id=customer_id)
     own = {subject.bytes for subject in (*members, *streams)}
     found = Held(
         customer_id=root,

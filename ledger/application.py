@@ -1,5 +1,6 @@
 """The ledger as an application: a command comes in, the domain decides, entries are written once."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -35,6 +36,10 @@ from .writer import BATCH_MAX, WENT_AWAY, Answer, TooLarge, WriteFailed, Writer,
 RACES_MAX = 3
 """Why: a command decided on a state that was overtaken is decided anew; who lost so often is let in alone, since
 several servers at one case could go on overtaking a slower one for as long as they please."""
+
+
+CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""Where a word begins within a name such as LegalHold."""
 
 
 class Done(NamedTuple):
@@ -304,7 +309,7 @@ class Ledger(Application[UUID]):
 def _replayed(kind: type[Aggregate], id: UUID, history: History) -> Aggregate:
     found = kind.replay(history)
     if found is None:
-        NOT_FOUND.refuse(kind=kind.__name__, id=id)
+        NOT_FOUND.refuse(kind=CAPITAL.sub(" ", kind.__name__).lower(), id=id)
     return found
 
 

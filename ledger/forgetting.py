@@ -119,14 +119,14 @@ def person(connection: Connection[Any], customers: list[UUID]) -> Person:
 
 def customer(id: UUID, history: History) -> Customer:
     """A customer that is to be forgotten, be its registration void; refuses ``NOT_FOUND``."""
-    NOT_FOUND.refuse_if(not history, kind="Customer", id=id)
+    NOT_FOUND.refuse_if(not history, kind="customer", id=id)
     try:
         found = Customer.replay(history)
     except Refused as refused:
         if refused.code != VOID.code:
             raise
     else:
-        return found or NOT_FOUND.refuse(kind="Customer", id=id)
+        return found or NOT_FOUND.refuse(kind="customer", id=id)
     found = Customer.unwritten(id, history[-1].stream_version)
     for entry in history:
         if isinstance(entry, Customer.Erased):
@@ -207,6 +207,7 @@ def _destroy(connection: Connection[Any], vault: Vault, listed: Destroyed) -> No
     event = Customer.Erased(
         reason=AGAIN.format(at=listed.erased_at),
         keys=listed.keys,
+        sealed=sealed(connection, [listed.customer], listed.keys),
         stream_id=listed.customer,
         stream_version=found[0] + 1,
         customer_id=listed.customer,

@@ -100,7 +100,8 @@ def fact(kind: type[Event], given: Given) -> Event:
     """The event that input describes, its times in UTC; refuses ``INVALID_INPUT`` where a value does not fit."""
     fields = {field: given[field] for field in input_fields(kind) if given.get(field) is not None}
     if blank := next(_blank(fields), None):
-        refuse(f"{blank} is blank; fill it in, or leave it out.", blank)
+        needed = any(each.required for each in msgspec.structs.fields(kind) if each.name == blank)
+        refuse(f"{blank} is blank; fill it in{'' if needed else ', or leave it out'}.", blank)
     try:
         built: Event = msgspec.convert(fields | {"type": kind.__struct_config__.tag}, kind)
     except msgspec.ValidationError as error:

@@ -153,11 +153,16 @@ def publish(connection: Connection[Any], place: Place) -> str | None:
     try:
         place.put(last)
     except (PlaceError, OSError) as error:
-        return keep_trouble(connection, place.name, str(error))
+        return keep_trouble(connection, place.name, _told(error))
     with connection.transaction():
         connection.execute(KEEP, (last.size, place.name))
         connection.execute(OVER, (place.name,))
     return None
+
+
+def _told(error: Exception) -> str:
+    """What an error says, without the number an operating system gives it."""
+    return error.strerror if isinstance(error, OSError) and isinstance(error.strerror, str) else str(error)
 
 
 def keep_trouble(connection: Connection[Any], place: str, error: str) -> str:

@@ -908,7 +908,7 @@ def report(proven: Proven) -> list[str]:
     if isinstance(proven, ProvenEntry):
         lines += _what_it_says(proven.entry)
     if isinstance(proven, ProvenDossier):
-        lines.append("The account agrees with the entries; what they changed is reckoned from them by Daybook.")
+        lines.append("The account agrees with the entries; what they changed is Daybook's word, and not proven.")
         if proven.opened:
             lines.append(f"The clear text of {proven.opened} sealed fields is Daybook's word, and not proven.")
     return lines
@@ -964,7 +964,7 @@ def check_files(names: Iterable[str], keys: Sequence[Key], witnesses: int = 0) -
             seen += checkpoints(proven)
             refuse_split(seen)
         except (Unproven, OSError, ValueError) as error:  # the last for a name that no file can have
-            yield Checked(name, None, [str(error)])
+            yield Checked(name, None, [getattr(error, "strerror", None) or str(error)])
         else:
             yield Checked(name, proven, report(proven))
 

@@ -37,7 +37,7 @@ from . import (
     tokens,
     verifying,
 )
-from .report import fail
+from .report import fail, problem
 
 app = typer.Typer(
     name="daybook",
@@ -106,6 +106,6 @@ def main() -> None:
     try:
         app()
     except EXPECTED as error:
-        fail(str(error))
+        fail(problem(error))
     except psycopg.OperationalError as error:
         fail(f"The database went away ({str(error).splitlines()[0]}); start it and try again.")

@@ -60,7 +60,10 @@ def spot_check(
         if differing:
             rows(Difference._fields, [each._replace(columns=", ".join(each.columns)) for each in differing], json)
     if differing:
-        fail(f"Find out who changed the rows, then run: daybook rebuild {differing[0].model}")
+        fail(
+            "Find out who changed the rows; that it was not the entries is told by: daybook verify."
+            f" Then run: daybook rebuild {differing[0].model}"
+        )
 
 
 def retry(

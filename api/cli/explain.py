@@ -1,5 +1,6 @@
 """``daybook explain``: why a row of a read model says what it says."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from ..wiring import open_desk
 from . import steps as telling
 from .instants import parse_instant
 from .operator import operator
-from .report import JsonFlag, as_json, fail, out
+from .report import JsonFlag, as_json, counted, fail, out
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,13 +47,17 @@ def explain_(
         told = [step.entry for step in found]
         entries = looked_at(desk, told, operator(), LookPurpose.EXPLANATION, f"{model} {named}")
     shown = [step._replace(entry=entry) for step, entry in zip(found, entries, strict=True)]
+    gone = [telling.erased(sealed, entry) for sealed, entry in zip(told, entries, strict=True)]
     if json:
-        as_json([_as_object(step) for step in shown])
+        as_json([_as_object(step, erased) for step, erased in zip(shown, gone, strict=True)])
         return
     until = f", of what had happened by {cut.occurred_until.isoformat()}" if cut.occurred_until else ""
-    out.print(f"{model} {named}, {len(shown)} entries, as known at position {cut.position}{until}", style="bold")
-    for step in shown:
-        _show(step)
+    out.print(
+        f"{model} {named}, {counted(len(shown), 'entry', 'entries')}, as known at position {cut.position}{until}",
+        style="bold",
+    )
+    for step, erased in zip(shown, gone, strict=True):
+        _show(step, erased)
 
 
 def _asked(as_of: str | None, occurred_until: str | None) -> AsOf:
@@ -63,12 +68,12 @@ def _asked(as_of: str | None, occurred_until: str | None) -> AsOf:
     return AsOf(recorded_at=parse_instant(as_of) if as_of else None, occurred_at=until)
 
 
-def _as_object(step: Explained) -> dict[str, Any]:
-    return telling.as_object(step) | {"entered_for": step.entered_for, "error": step.error}
+def _as_object(step: Explained, gone: Sequence[str] = ()) -> dict[str, Any]:
+    return telling.as_object(step, gone) | {"entered_for": step.entered_for, "error": step.error}
 
 
-def _show(step: Explained) -> None:
-    for line in telling.lines(step, f"entered for {step.entered_for}" if step.entered_for else ""):
+def _show(step: Explained, gone: Sequence[str] = ()) -> None:
+    for line in telling.lines(step, gone, f"entered for {step.entered_for}" if step.entered_for else ""):
         out.print(line)
     if step.error:
         out.print(Text.assemble((f"    could not be folded: {step.error}", "red")))

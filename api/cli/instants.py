@@ -13,5 +13,5 @@ def parse_instant(text: str | None) -> datetime:
     except (ValueError, OverflowError):
         INVALID_INPUT.refuse(problem=f"{text!r} is no instant; write it like 2026-06-30T00:00:00Z.")
     INVALID_INPUT.refuse_if(instant.tzinfo is None, problem=f"{text!r} needs an offset, such as Z for UTC.")
-    INVALID_INPUT.refuse_if(instant > now, problem=f"{text} lies in the future.")
+    INVALID_INPUT.refuse_if(instant > now, problem=f"{text} lies in the future; give an instant that has passed.")
     return instant.astimezone(UTC)

@@ -111,4 +111,4 @@ def _id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        fail(f"A customer is named by its id, a UUID, not {text!r}; find it with the query customers.")
+        fail(f"A customer is named by its id, a UUID, not {text!r}; find it with the query customers.", code=2)

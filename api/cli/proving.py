@@ -49,6 +49,10 @@ def prove(
     """Write a proof of an entry, a dossier of a case or a customer, or a proof between two checkpoints."""
     if sum(each is not None for each in (position, case, customer, between)) != 1:
         fail("Say what to prove: a position, --case ID, --customer ID or --between OLD NEW.", code=2)
+    if open_for and not (case or customer):
+        fail("Only a dossier opens text: --open-for goes with --case or --customer.", code=2)
+    if between and size is not None:
+        fail("Two checkpoints are named by --between already; leave --checkpoint out.", code=2)
     about = About("case", case) if case else About("customer", customer) if customer else None
     with open_desk(load()) as desk:
         if about:
@@ -60,7 +64,7 @@ def prove(
             files = _proof(desk, position, size)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (folder / name).write_bytes(text.encode())
+        _write(folder / name, text, secret=open_for is not None)
     written = [str(folder / name) for name in files]
     if json:
         as_json({"files": written})
@@ -68,6 +72,14 @@ def prove(
     for name in written:
         out.print(name, markup=False)
     out.print("Check them with the ledger's public key: daybook check FILE --key KEY", markup=False)
+
+
+def _write(path: Path, text: str, *, secret: bool) -> None:
+    """Write a file; one with a person's text in clear is for its owner's eyes, who may hand it on."""
+    if secret:
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+    path.write_bytes(text.encode())
 
 
 def _dossier(desk: Desk, about: About, size: int | None, role: Role | None) -> dict[str, str]:

@@ -50,6 +50,18 @@ class Advance(Protocol):
         """``done`` units of ``total`` are done."""
 
 
+def problem(error: Exception) -> str:
+    """What an error says, in words: of a file its name, and what is the matter with it."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """So many things, such as 1 fault or 9 378 faults."""
+    return f"{_shown(number)} {one if number == 1 else several or f'{one}s'}"
+
+
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print one sentence on stderr and exit."""
     err.print(f"daybook: {message}", style="red", markup=False)

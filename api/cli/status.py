@@ -18,7 +18,7 @@ from projections.engine.quarantine import Aside
 
 from ..settings import load
 from ..wiring import ready_url
-from .report import JsonFlag, as_json, fail, out, rows
+from .report import JsonFlag, as_json, counted, fail, out, rows
 
 SHOWN_MAX = 20
 """Why: a screenful; --json gives them all."""
@@ -82,8 +82,9 @@ def _seals(seals: Standing, head: int) -> None:
         out.print("Nothing is sealed yet. Run: daybook seal")
     else:
         size, since = seals.last["size"], seals.last["issued_at"][:19].replace("T", " ")
-        left = f"; {head - size} entries since" if head > size else ""
-        out.print(f"The last checkpoint is over {size} entries, issued {since} UTC{left}.", markup=False)
+        left = f"; {counted(head - size, 'entry', 'entries')} since" if head > size else ""
+        over = counted(size, "entry", "entries")
+        out.print(f"The last checkpoint is over {over}, issued {since} UTC{left}.", markup=False)
     for place, error in sorted(seals.troubles.items()):
         out.print(f"The {place} does not answer and is tried again: {error}", markup=False)
 
@@ -132,4 +133,6 @@ def _warn(alarmed: Sequence[Alarm]) -> None:
             markup=False,
         )
     if alarmed:
-        out.print(f"{len(alarmed)} alarms in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME")
+        out.print("Make sure that it was not the entries that were altered, with: daybook verify")
+        told = counted(len(alarmed), "alarm")
+        out.print(f"{told} in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME")

@@ -9,6 +9,7 @@ import msgspec
 from rich.text import Text
 
 from domain.event import Event
+from ledger.vault import personal_fields
 from projections.engine.explaining import Change
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -37,7 +38,16 @@ class Told(Protocol):
         """The position of the last entry that stated fields of it anew."""
 
 
-def as_object(step: Told) -> dict[str, Any]:
+def erased(sealed: Event, opened: Event) -> list[str]:
+    """The fields of an entry that hold text nobody can read any more, as the person was erased."""
+    return [
+        field
+        for field in sorted(personal_fields(type(sealed)))
+        if getattr(sealed, field) is not None and getattr(opened, field) is None
+    ]
+
+
+def as_object(step: Told, gone: Sequence[str]) -> dict[str, Any]:
     """A step for programs."""
     entry = step.entry
     return {
@@ -47,13 +57,14 @@ def as_object(step: Told) -> dict[str, Any]:
         "recorded_at": entry.recorded_at,
         "actor": {"kind": entry.actor_kind, "id": entry.actor_id, "role": entry.actor_role},
         "data": entry.payload(),
+        "erased": gone,
         "changes": [change._asdict() for change in step.changes],
         "voided_by": step.voided_by,
         "amended_by": step.amended_by,
     }
 
 
-def lines(step: Told, note: str = "") -> Iterator[Text]:
+def lines(step: Told, gone: Sequence[str], note: str = "") -> Iterator[Text]:
     """A step for people: when, what, by whom, what the entry says, and what it changed that it does not say."""
     entry = step.entry
     yield Text.assemble(
@@ -68,6 +79,8 @@ def lines(step: Told, note: str = "") -> Iterator[Text]:
     said = {field: value for field, value in entry.payload().items() if value not in (None, [], {})}
     for field, value in said.items():
         yield Text.assemble(f"    {_words(field)}: ", (_shown(value), "cyan"))
+    for field in gone:
+        yield Text.assemble(f"    {_words(field)}: ", ("erased", "dim"))
     told = {field: _plain(value) for field, value in said.items()}
     for change in step.changes:
         if (change.field, _plain(change.after)) not in told.items():

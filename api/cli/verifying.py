@@ -11,7 +11,7 @@ import typer
 
 from ledger import database, verifying
 from ledger.database import Duty
-from ledger.verifier import Key, Unproven
+from ledger.verifier import Unproven, keys_from
 from ledger.verifying import Finding, Kind, Readers, Report, Trust
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine.certifying import Compared, compare_certificates
@@ -20,7 +20,7 @@ from ..sealing import vkeys
 from ..settings import Settings, load
 from ..wiring import ready_url
 from .rebuilding import PROCESSES_MAX
-from .report import JsonFlag, as_json, fail, out, progress
+from .report import JsonFlag, as_json, counted, fail, out, progress
 
 SHOWN_MAX = 20
 """Why: a screenful; --json gives them all."""
@@ -40,7 +40,8 @@ def verify(
         typer.Option(exists=True, file_okay=False, help="A folder of checkpoints kept apart from the database."),
     ] = None,
     key: Annotated[
-        list[str] | None, typer.Option(help="A public key that signs checkpoints; those of the settings by default.")
+        list[str] | None,
+        typer.Option(help="A public key that signs checkpoints, or a file of such; those of the settings by default."),
     ] = None,
     books: Annotated[
         bool, typer.Option(help="Also fold read models anew, and compare them with their certificates.")
@@ -60,7 +61,7 @@ def verify(
     _tell(report, certificates, json)
     first = report.findings.first()
     if first:
-        fail(f"{report.findings.counted} faults; the first: {_where(first)}{first.what}")
+        fail(f"{counted(report.findings.counted, 'fault')}; the first: {_where(first)}{first.what}")
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def _readers(url: str, processes: int) -> Iterator[Readers | None]:
 
 def _trust(settings: Settings, given: list[str] | None) -> Trust:
     try:
-        keys = [Key.parse(vkey) for vkey in given or vkeys(settings)]
+        keys = keys_from(given or vkeys(settings))
     except Unproven as error:
         fail(str(error), code=2)
     return Trust(keys, None if given else settings.origin)
@@ -112,14 +113,21 @@ def _tell(report: Report, certificates: list[Compared], json: bool) -> None:
             }
         )
         return
-    out.print(f"{report.head - report.since} rows hashed again from their columns, {report.head} in all.")
-    out.print(
-        f"{report.checkpoints} checkpoints, {report.cosignatures} cosignatures, {report.copies} copies,"
-        f" {sum(each.found is not None for each in certificates)} certificates compared."
+    out.print(f"{counted(report.head - report.since, 'row')} hashed again from the columns, {report.head} in all.")
+    compared = (
+        counted(report.checkpoints, "checkpoint"),
+        counted(report.cosignatures, "cosignature"),
+        counted(report.copies, "copy", "copies"),
+        counted(sum(each.found is not None for each in certificates), "certificate"),
     )
+    out.print(f"{', '.join(compared)} compared.")
     if report.sealed:
-        later = report.head - report.sealed
-        out.print(f"The last checkpoint is over {report.sealed} entries{f'; {later} are not sealed' if later else ''}.")
+        # Where entries were taken away there are fewer than were sealed, and the findings say so.
+        later = max(report.head - report.sealed, 0)
+        out.print(
+            f"The last checkpoint is over {counted(report.sealed, 'entry', 'entries')}"
+            f"{f'; not sealed yet: {later}' if later else ''}."
+        )
     else:
         out.print("Nothing is sealed yet, so rows were compared with their own leaves alone. Run: daybook seal")
     if not report.keys_given:
@@ -128,6 +136,8 @@ def _tell(report: Report, certificates: list[Compared], json: bool) -> None:
         out.print(f"{_where(found)}{found.what} ({found.kind})", markup=False)
     if not findings.kept:
         out.print("Nothing was altered.")
+    if report.since:
+        out.print(f"The rows up to {report.since} were verified before, and not all of them were hashed again.")
 
 
 def _where(found: Finding) -> str:

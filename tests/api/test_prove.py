@@ -322,6 +322,8 @@ def test_who_took_evidence_away_is_entered_and_does_not_make_the_next_dossier_wa
     [
         ([], 2, "Say what to prove: a position, --case ID, --customer ID or --between OLD NEW."),
         (["1", "--case", str(uuid4())], 2, "Say what to prove"),
+        (["1", "--open-for", "auditor"], 2, "Only a dossier opens text: --open-for goes with --case or --customer."),
+        (["--between", "1", "2", "--checkpoint", "1"], 2, "Two checkpoints are named by --between already"),
         (["99999"], 1, "There is no entry with the id 99999."),
         (["1", "--checkpoint", "99999"], 1, "No checkpoint of 99999 entries was issued; the last one is of "),
         (["--between", "1", "99999"], 1, "No checkpoint of 1 entries was issued"),

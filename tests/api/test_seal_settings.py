@@ -39,7 +39,10 @@ def told(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         ({"seal_old_keys": f"{OLD.vkey},nonsense"}, "is no public key"),
         ({"seal_command": "sign", "seal_vkey": SIGNER.vkey, "origin": "other.example"}, "the key of another origin"),
         ({"publish_url": "ftp://example.com"}, "DAYBOOK_PUBLISH_URL must begin with http"),
-        ({"witnesses": "https://witness.example"}, "DAYBOOK_WITNESSES"),
+        (
+            {"witnesses": "https://witness.example"},
+            "DAYBOOK_WITNESSES names each witness by its address, a space and its public key, not",
+        ),
         ({"witnesses": f"https://witness.example {SIGNER.vkey}"}, "the public key of a cosigner"),
     ],
 )

@@ -90,6 +90,9 @@ def test_a_place_that_fails_is_an_exit_code_and_the_checkpoint_stands(
 
     assert (code, "issued  True" in out) == (1, True)
     assert err == "daybook: The command false failed: It ended with 1: nothing was said"
+    monkeypatch.setenv("DAYBOOK_PUBLISH_FOLDER", "/dev/null/nowhere")
+    monkeypatch.delenv("DAYBOOK_PUBLISH_COMMAND")
+    assert daybook("seal", "--once")[2] == "daybook: The folder /dev/null/nowhere failed: Not a directory"
     _, status, _ = daybook("status")
     assert "The command false does not answer and is tried again: It ended with 1: nothing was said" in status
 
@@ -137,7 +140,7 @@ def test_status_tells_how_far_the_ledger_is_sealed(entries: Ledger, daybook: Run
     entries.execute("register_customer", {}, acting())
 
     assert "The last checkpoint is over 3 entries, issued 20" in daybook("status")[1]
-    assert "1 entries since" in daybook("status")[1]
+    assert "; 1 entry since." in daybook("status")[1]
     assert json.loads(daybook("status", "--json")[1])["seals"]["last"]["size"] == 3
 
 
@@ -170,8 +173,8 @@ def test_nothing_was_altered(entries: Ledger, url: str, daybook: Run) -> None:
 
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "3 rows hashed again from their columns, 3 in all.",
-        f"1 checkpoints, 0 cosignatures, 0 copies, {len(projector.models())} certificates compared.",
+        "3 rows hashed again from the columns, 3 in all.",
+        f"1 checkpoint, 0 cosignatures, 0 copies, {len(projector.models())} certificates compared.",
         "The last checkpoint is over 3 entries.",
         "Nothing was altered.",
     ]
@@ -196,12 +199,50 @@ def test_the_first_fault_is_named_with_its_position_and_column(
     told = json.loads(daybook("verify", "--no-books", "--json")[1])
 
     what = "Its columns do not give the leaf that was sealed. Altered was actor_id: it was 'ann'."
-    assert (code, err) == (1, f"daybook: 1 faults; the first: Entry 2: {what}")
+    assert (code, err) == (1, f"daybook: 1 fault; the first: Entry 2: {what}")
     assert f"Entry 2: {what} (row_altered)" in out
     assert told["findings"] == [
         {"kind": "row_altered", "position": 2, "until": None, "what": what, "column": "actor_id"}
     ]
     assert told["faults"] == 1
+
+
+def test_keys_may_stand_in_a_file(entries: Ledger, tmp_path: Path, daybook: Run) -> None:
+    daybook("seal", "--once")
+    keys = tmp_path / "ledger.vkey"
+    keys.write_text(daybook("seal-key")[1])
+
+    assert daybook("verify", "--no-books", "--key", str(keys))[::2] == (0, "")
+
+
+def test_what_rests_on_an_earlier_verification_is_told(entries: Ledger, daybook: Run) -> None:
+    daybook("seal", "--once")
+    assert "verified before" not in daybook("verify", "--no-books")[1]
+    entries.execute("register_customer", {}, acting())
+
+    code, out, _ = daybook("verify", "--incremental")
+
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "1 row hashed again from the columns, 4 in all.",
+            "0 checkpoints, 0 cosignatures, 0 copies, 0 certificates compared.",
+            "The last checkpoint is over 3 entries; not sealed yet: 1.",
+            "Nothing was altered.",
+            "The rows up to 3 were verified before, and not all of them were hashed again.",
+        ],
+    )
+
+
+def test_of_a_ledger_cut_short_no_entries_are_told_to_wait_for_a_seal(
+    entries: Ledger, admin: Connection[Any], daybook: Run
+) -> None:
+    daybook("seal", "--once")
+    unguarded(admin, "DELETE FROM ledger.entries WHERE position = 3")
+
+    code, out, _ = daybook("verify", "--no-books")
+
+    assert (code, "The last checkpoint is over 3 entries.\n" in out) == (1, True), out
 
 
 def test_a_key_of_somebody_else_verifies_nothing(entries: Ledger, daybook: Run) -> None:

@@ -108,7 +108,7 @@ def test_a_token_names_who_and_what_and_how_long(tmp_path: Path) -> None:
 
     assert auth.Door(SECRET).viewer(f"Bearer {made}") == auth.Viewer("王", auth.Role.AUDITOR)
     assert refused.returncode == 1
-    assert refused.stderr == "daybook: A token may be good for up to 744 hours, not 100000.\n"
+    assert refused.stderr == "daybook: A token is good for more than 0 and up to 744 hours, not 100000.\n"
 
 
 def test_the_schema_is_printed_as_committed_and_checked(tmp_path: Path) -> None:
@@ -118,6 +118,8 @@ def test_the_schema_is_printed_as_committed_and_checked(tmp_path: Path) -> None:
 
     assert daybook("schema", env=env).stdout == COMMITTED.read_text("utf-8")
     assert daybook("schema", "--check", env=env).returncode == 0
+    missing = daybook("schema", "--against", "nowhere.graphql", env=env)
+    assert (missing.returncode, missing.stderr) == (1, "daybook: nowhere.graphql: No such file or directory.\n")
     broken = daybook("schema", "--against", str(earlier), env=env)
     assert broken.returncode == 1
     assert "Query.gone was removed" in broken.stderr
@@ -130,6 +132,7 @@ def test_a_case_is_replayed_in_a_terminal(url: str, tmp_path: Path) -> None:
     unnamed = daybook("replay", "K-1", env=env)
 
     assert unknown.stderr.startswith("daybook: There is no case with the id")
+    assert (unknown.returncode, unnamed.returncode) == (1, 2)
     assert unnamed.stderr.startswith("daybook: A case is named by its id, a UUID, not 'K-1'")
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT position FROM ledger.head").fetchone() == (0,)

@@ -23,6 +23,7 @@ from ledger.vault import FORGET_S_MAX
 from ledger.verifier import Key, open_note
 from tests.api.asking import open_api
 from tests.conftest import MASTER_KEY, acting
+from tests.ledger.sealed_world import unguarded
 
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 SEED = base64.b64encode(b"s" * 32).decode()
@@ -96,7 +97,7 @@ def test_what_stands_against_it_is_one_sentence(
     assert "must be kept until 20" in done.stderr
     assert done.stderr.count("\n") == 1
     assert alive(admin, customer)
-    assert typed("erase", "Ada", "--reason", "x").returncode == 1
+    assert typed("erase", "Ada", "--reason", "x").returncode == 2
     assert typed("receipt", str(customer)).returncode == 1
 
 
@@ -130,6 +131,53 @@ def test_everything_held_is_written_for_the_owner_alone(typed: Typed, customer: 
     again = typed("export-subject", str(customer), "--output", "out")
     assert (again.returncode, again.stdout) == (1, "")
     assert "is there already" in again.stderr
+
+
+def test_what_was_said_and_is_erased_is_told_from_what_was_never_said(
+    typed: Typed, customer: UUID, ledger: Ledger
+) -> None:
+    told = {"customer_id": customer, "kind": "request", "channel": "phone"}
+    said = ledger.execute("open_case", told | {"description": "Kaputt."}, acting()).stream_id
+    unsaid = ledger.execute("open_case", told, acting()).stream_id
+    assert "    description: Kaputt.\n" in typed("replay", str(said)).stdout
+
+    typed("erase", str(customer), "--reason", "x")
+
+    assert "    description: erased\n" in typed("replay", str(said)).stdout
+    assert "description" not in typed("replay", str(unsaid)).stdout
+    explained = typed("explain", "customer_profile", str(customer)).stdout
+    assert "    name: erased\n" in explained
+    steps = [json.loads(typed("replay", str(each), "--json").stdout)[0] for each in (said, unsaid)]
+    assert [(step["erased"], step["data"]["description"]) for step in steps] == [(["description"], None), ([], None)]
+
+
+def test_a_case_with_an_entry_that_was_altered_is_shown_and_told(
+    typed: Typed, customer: UUID, ledger: Ledger, admin: Connection[Any]
+) -> None:
+    case = ledger.execute("open_case", {"customer_id": customer, "kind": "request", "channel": "phone"}, acting())
+    assert typed("replay", str(case.stream_id)).returncode == 0
+    unguarded(admin, f"UPDATE ledger.entries SET actor_id = 'mallory' WHERE position = {case.position}")
+
+    for asked in ((), ("--json",)):
+        done = typed("replay", str(case.stream_id), *asked)
+        assert (done.returncode, "mallory" in done.stdout) == (1, True)
+        assert done.stderr == (
+            f"daybook: Altered in the database: entry {case.position} of this case;"
+            " find out more with: daybook verify\n"
+        )
+
+
+def test_a_dossier_in_clear_is_for_its_owner_alone(typed: Typed, customer: UUID, tmp_path: Path) -> None:
+    typed("seal", "--once")
+
+    for folder, asked in (("sealed", ()), ("opened", ("--open-for", "auditor"))):
+        assert typed("prove", "--customer", str(customer), "--out", folder, *asked).returncode == 0
+
+    modes = [
+        {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / name).iterdir()} for name in ("sealed", "opened")
+    ]
+    assert modes[0] != {0o600}, "what is sealed may be read by whom the system lets"
+    assert modes[1] == {0o600}
 
 
 def test_of_an_erased_person_nothing_is_written(typed: Typed, customer: UUID, tmp_path: Path) -> None:

@@ -313,6 +313,7 @@ def test_the_entry_of_the_system_is_an_entry_like_any_other(restored: tuple[str,
         entry = opened.entry(3)
         assert isinstance(entry, Customer.Erased)
         assert (entry.keys, entry.stream_version, entry.actor_id) == ([ada], 2, "vault")
+        assert entry.sealed == ["Customer.Registered.name"]
         loaded = opened.load(Customer, ada)
         assert isinstance(loaded, Customer)
         assert loaded.erased_at == entry.occurred_at

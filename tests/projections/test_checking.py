@@ -223,7 +223,10 @@ def test_check_compares_some_or_all_and_ends_with_1_on_a_difference(world: World
     assert (found.exit_code, told.exit_code) == (1, 1)
     assert "3 rows compared with what their entries fold to; 1 differ.\n" in found.stdout
     assert found.stdout.split()[-4:] == ["sales", "8", "8", "amount_minor"]
-    assert found.stderr == "daybook: Find out who changed the rows, then run: daybook rebuild sales\n"
+    assert found.stderr == (
+        "daybook: Find out who changed the rows; that it was not the entries is told by: daybook verify."
+        " Then run: daybook rebuild sales\n"
+    )
     assert json.loads(told.stdout)["differing"] == [
         {"model": "sales", "key": "8", "position": 8, "columns": ["amount_minor"]}
     ]
@@ -238,7 +241,7 @@ def test_status_tells_of_the_alarms_and_what_each_build_is_made_of(world: World)
     said, told = daybook("status").stdout, json.loads(daybook("status", "--json").stdout)
 
     assert "sales 8 is not what its entries up to 8 fold to (amount_minor)\n" in said
-    assert "1 alarms in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME\n" in said
+    assert "1 alarm in all. Look again with: daybook spot-check; mend with: daybook rebuild NAME\n" in said
     assert [(alarm["model"], alarm["key"], alarm["columns"]) for alarm in told["alarms"]] == [
         ("sales", "8", ["amount_minor"])
     ]

@@ -310,7 +310,7 @@ def test_the_command_reviews_posts_and_tells_what_it_did(
     [
         ("yesterday", "'yesterday' is no instant; write it like 2026-06-30T00:00:00Z."),
         ("2026-06-30", "'2026-06-30' needs an offset, such as Z for UTC."),
-        ("2999-01-01T00:00:00Z", "2999-01-01T00:00:00Z lies in the future."),
+        ("2999-01-01T00:00:00Z", "2999-01-01T00:00:00Z lies in the future; give an instant that has passed."),
     ],
 )
 def test_the_command_refuses_an_instant_it_cannot_judge_from(at: str, problem: str) -> None:
