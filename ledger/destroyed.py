@@ -7,8 +7,9 @@ older backup was restored, the next process that opens the vault destroys the ke
 
 import os
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -57,11 +58,12 @@ class DestroyedKeys:
         if not text:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab+", opener=_opener) as file:
+        # Unbuffered: what is appended in one piece is not mingled with what another process appends.
+        with open(self.path, "ab+", buffering=0, opener=_opener) as file:
             if _is_cut(file):
                 text = b"\n" + text
-            file.write(text)
-            file.flush()
+            if file.write(text) != len(text):
+                raise OSError(f"{self.path} could not be written to its end; nobody was erased.")
             os.fsync(file.fileno())
         _keep_name(self.path.parent)
 
@@ -83,7 +85,7 @@ def _is_whole(line: bytes) -> bool:
     return line.startswith(b"{") and line.endswith(b"}")
 
 
-def _is_cut(file: BinaryIO) -> bool:
+def _is_cut(file: FileIO) -> bool:
     """Whether the last line was cut short, so that the next one must not go on from it."""
     if file.seek(0, os.SEEK_END) == 0:
         return False

@@ -141,15 +141,12 @@ class Tiles:
 
     def _check_anchor(self, anchor: Anchor, within: int) -> None:
         by_rows, by_seals = self._rows.root(within), self._sealed.root(within)
-        if anchor.root == by_rows:
-            self._judge(Kind.TILE_ALTERED, up_to=anchor.size)
-            if anchor.size >= self._diverged:
+        if anchor.root in (by_rows, by_seals):
+            self._judge(Kind.TILE_ALTERED if anchor.root == by_rows else Kind.ENTRY_ALTERED, up_to=anchor.size)
+            self._good, self._told = anchor.size, False
+            if anchor.root == by_rows and anchor.size >= self._diverged:
                 # Of both trees this is the right one, so from here on one is enough.
                 self._sealed = self._rows
-            self._good = anchor.size
-        elif anchor.root == by_seals:
-            self._judge(Kind.ENTRY_ALTERED, up_to=anchor.size)
-            self._good = anchor.size
         elif not self._told:
             self._told = True
             text = f"The tree of the entries up to {anchor.size} is not the one of {anchor.what}."

@@ -98,6 +98,9 @@ def check_issued(issued: Issued, before: int, trust: Trust, findings: Findings) 
     elif issued.after < before:
         text = f"In {here} another size stands for the one before it than {before}."
         findings.add(Kind.CHECKPOINT_ALTERED, issued.size, text)
+    if len(issued.leaves) != HASH * min(issued.size - issued.after, issued.size % TILE):
+        text = f"With {here} more or fewer leaves are kept than no full tile holds."
+        findings.add(Kind.CHECKPOINT_ALTERED, issued.size, text)
     try:
         signed_by = Key.parse(issued.vkey)
         opened = open_checkpoint(issued.note, trust.keys or [signed_by])

@@ -225,7 +225,7 @@ def test_the_services_work_together_each_with_the_rights_of_its_duty(stack: Stac
 
     assert answer.json()["data"] == {"customers": {"totalCount": 5}}
     assert (projector.returncode, api.returncode, sealer.returncode) == (0, 0, 0)
-    sealed = stack.run("operator", "seal", "--once", "--json")
+    sealed = stack.run("sealer", "seal", "--once", "--json")
     assert sealed.returncode == 0, sealed.stderr
     verified = stack.run("operator", "verify", "--copies", str(stack.home / "checkpoints"), "--json")
     assert verified.returncode == 0, verified.stderr

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,9 @@ from psycopg import Connection
 from ledger.application import Ledger
 from ledger.destroyed import DestroyedKeys
 from ledger.notes import Signer
+from ledger.vault import FORGET_S_MAX
 from ledger.verifier import Key, open_note
+from tests.api.asking import open_api
 from tests.conftest import MASTER_KEY, acting
 
 Typed = Callable[..., subprocess.CompletedProcess[str]]
@@ -189,3 +192,20 @@ def test_what_was_proved_before_is_proved_after(typed: Typed, customer: UUID, tm
         assert typed("check", *after, "--key", key).returncode == 0
     verified = typed("verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_a_server_that_showed_a_name_no_longer_does_within_seconds(typed: Typed, url: str) -> None:
+    """The read model is left as it was, so that the key alone decides."""
+    query = "query ($id: UUID!) { customer(id: $id) { name } }"
+    with open_api(url) as api:
+        customer = api.done("registerCustomer", name="王小明", occurredAt="2015-03-01T00:00:00Z")
+        assert api.ask(query, {"id": customer})["customer"] == {"name": "王小明"}
+
+        assert typed("erase", customer, "--reason", "x").returncode == 0
+
+        deadline = time.monotonic() + FORGET_S_MAX + 1
+        while api.ask(query, {"id": customer})["customer"] != {"name": None}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (error,) = api.do("changeCustomerProfile", id=customer, name="Ada")["userErrors"]
+        assert error["code"] == "PERSON_ERASED"

@@ -229,6 +229,8 @@ def test_tiles_checkpoints_records_and_the_head(world: World) -> None:
         (sealed.format("note = replace(note, E'\\n40\\n', E'\\n41\\n')"), Kind.CHECKPOINT_ALTERED, 40),
         (sealed.format("leaves = overlay(leaves PLACING sha256('x') FROM 1)"), Kind.CHECKPOINT_ALTERED, 22),
         (sealed.format("after = 7"), Kind.CHECKPOINT_ALTERED, 40),
+        (sealed.format("leaves = ''"), Kind.CHECKPOINT_ALTERED, 40),
+        (sealed.format("leaves = substr(leaves, 33)"), Kind.CHECKPOINT_ALTERED, 40),
         ("DELETE FROM seals.checkpoints WHERE size = 40", Kind.CHECKPOINT_MISSING, 40),
         ("UPDATE ledger.head SET recorded_at = now()", Kind.HEAD_ALTERED, world.head),
         ("UPDATE ledger.head SET position = position + 1", Kind.POSITION_MISSING, world.head + 1),
