@@ -1,5 +1,6 @@
 """``daybook prove`` and ``daybook check``: write evidence of what the ledger says, and check it anywhere."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -64,7 +65,8 @@ def prove(
             files = _proof(desk, position, size)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        _write(folder / name, text, secret=open_for is not None)
+        with open(folder / name, "wb", opener=_private if open_for else None) as file:
+            file.write(text.encode())
     written = [str(folder / name) for name in files]
     if json:
         as_json({"files": written})
@@ -74,12 +76,12 @@ def prove(
     out.print("Check them with the ledger's public key: daybook check FILE --key KEY", markup=False)
 
 
-def _write(path: Path, text: str, *, secret: bool) -> None:
-    """Write a file; one with a person's text in clear is for its owner's eyes, who may hand it on."""
-    if secret:
-        path.touch(mode=0o600)
-        path.chmod(0o600)
-    path.write_bytes(text.encode())
+def _private(path: str, flags: int) -> int:
+    """Open a file that its owner alone reads, be it there already: what it holds in clear is for whom it was made."""
+    opened = os.open(path, flags, 0o600)
+    if os.name != "nt":
+        os.fchmod(opened, 0o600)
+    return opened
 
 
 def _dossier(desk: Desk, about: About, size: int | None, role: Role | None) -> dict[str, str]:

@@ -56,7 +56,8 @@ def verify(
         since = verifying.last_verified(connection) if incremental else None
         with progress("Verifying") as advance, _readers(url, processes) as readers:
             report = verifying.verify(connection, trust, copies=copies, since=since, readers=readers, advance=advance)
-        certificates = _certificates(url, report) if books and not incremental else []
+        readable = not any(found.kind is Kind.SHAPE_ALTERED for found in report.findings.kept)
+        certificates = _certificates(url, report) if books and readable and not incremental else []
         verifying.remember(connection, report)
     _tell(report, certificates, json)
     first = report.findings.first()
@@ -132,6 +133,8 @@ def _tell(report: Report, certificates: list[Compared], json: bool) -> None:
         out.print("Nothing is sealed yet, so rows were compared with their own leaves alone. Run: daybook seal")
     if not report.keys_given:
         out.print("Signatures were checked with keys of the database itself. Name yours with: --key, or the settings")
+    if report.unguarded:
+        out.print(f"What refuses changes was taken away from: {', '.join(report.unguarded)}.", markup=False)
     for found in findings.kept[:SHOWN_MAX]:
         out.print(f"{_where(found)}{found.what} ({found.kind})", markup=False)
     if not findings.kept:

@@ -18,6 +18,7 @@ from .ahead import Readers, pieces
 from .comparing import Tiles, name_columns
 from .findings import Finding, Findings, Kind
 from .growing import Growing
+from .guards import unguarded
 from .records import check_records, last_there
 from .rows import BLOCK, Block
 from .sealed import Anchor, Trust
@@ -74,6 +75,8 @@ class Report(NamedTuple):
     keys_given: bool
     """Whether signatures were checked against keys from elsewhere than the database."""
     findings: Findings
+    unguarded: Sequence[str]
+    """The tables that would take a change, since what refuses it was taken away."""
 
 
 def last_verified(connection: Connection[Any]) -> Verified | None:
@@ -118,7 +121,7 @@ def examine(
     """Verify as :func:`verify` does, within the transaction that is open, which should see one moment."""
     findings = Findings()
     if not check_shape(connection, findings):
-        return Report(0, 0, 0, None, 0, 0, 0, bool(trust.keys), findings)
+        return Report(0, 0, 0, None, 0, 0, 0, bool(trust.keys), findings, unguarded(connection))
     last, told = last_there(connection, findings), sealed.copies(copies, trust, findings) if copies else []
     work = _Work(connection, trust, findings, last, _usable(connection, since, trust, findings, last), advance)
     work.anchors += sealed.check_kept(connection, told, last, findings)
@@ -128,7 +131,18 @@ def examine(
     name_columns(connection, findings, work.compared.sealed_leaves)
     findings.sort()
     size, root = work.sealed
-    return Report(last, work.since, size, root, work.checkpoints, cosignatures, len(told), bool(trust.keys), findings)
+    return Report(
+        head=last,
+        since=work.since,
+        sealed=size,
+        root=root,
+        checkpoints=work.checkpoints,
+        cosignatures=cosignatures,
+        copies=len(told),
+        keys_given=bool(trust.keys),
+        findings=findings,
+        unguarded=unguarded(connection),
+    )
 
 
 def _usable(

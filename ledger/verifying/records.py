@@ -13,7 +13,10 @@ OUTSIDE = (
     "SELECT position FROM ledger.entries WHERE position < 1 OR position > %(head)s ORDER BY position LIMIT %(most)s"
 )
 THERE = "SELECT position, (SELECT coalesce(max(position), 0) FROM ledger.entries) FROM ledger.head"
-LAST = "SELECT recorded_at FROM ledger.entries WHERE position = %(head)s"
+# Compared by PostgreSQL, since Python has no time for the infinity that an empty ledger's head stands at.
+LAST = """
+    SELECT e.recorded_at IS DISTINCT FROM h.recorded_at FROM ledger.entries e, ledger.head h
+     WHERE e.position = %(head)s"""
 STREAMS = """
     SELECT position, stream_id, stream_version, expected FROM (
         SELECT position, stream_id, stream_version,
@@ -69,7 +72,5 @@ def _check_head(connection: Connection[Any], asked: dict[str, int], findings: Fi
         findings.add(
             Kind.POSITION_UNKNOWN, position, f"It stands outside of the ledger, whose head is {asked['head']}."
         )
-    last = connection.execute(LAST, asked).fetchone()
-    told = connection.execute("SELECT recorded_at FROM ledger.head").fetchone()
-    if last and last != told:
+    if connection.execute(LAST, asked).fetchone() == (True,):
         findings.add(Kind.HEAD_ALTERED, asked["head"], "The head has another ledger time than the last entry.")

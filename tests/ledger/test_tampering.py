@@ -92,6 +92,24 @@ def test_values_that_nothing_of_ours_writes(world: World, column: str, value: st
     assert (report.findings.kept[0].kind, report.findings.kept[0].position) == (Kind.ROW_ALTERED, 300)
 
 
+@pytest.mark.parametrize("value", ["'infinity'", "'-infinity'", "recorded_at + interval '1 microsecond'"])
+def test_the_time_of_the_head(world: World, value: str) -> None:
+    with tampered(world) as connection:
+        connection.execute(f"UPDATE ledger.head SET recorded_at = {value}".encode())
+        report = verified(connection)
+
+    assert only(report) == (Kind.HEAD_ALTERED, world.head, None)
+
+
+@pytest.mark.parametrize("value", ["'infinity'", "'-infinity'"])
+def test_a_time_without_an_end_in_the_last_entry(world: World, value: str) -> None:
+    with tampered(world) as connection:
+        alter(connection, world.head, "recorded_at", value)
+        report = verified(connection)
+
+    assert (report.findings.kept[0].kind, report.findings.kept[0].position) == (Kind.ROW_ALTERED, world.head)
+
+
 @pytest.mark.parametrize("position", [1, 128, 129, 256, 257, 300])
 def test_a_row_deleted(world: World, position: int) -> None:
     with tampered(world) as connection:
