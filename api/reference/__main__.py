@@ -2,7 +2,7 @@
 
 import sys
 
-from .pages import differing, made, write
+from .pages import FormAltered, differing, made, write
 
 
 def main() -> None:
@@ -13,7 +13,11 @@ def main() -> None:
     elif sys.argv[1:]:
         sys.exit("usage: python -m api.reference [--check]")
     else:
-        for name in write():
+        try:
+            written = write()
+        except FormAltered as error:
+            sys.exit(str(error))
+        for name in written:
             sys.stdout.write(f"docs/reference/{name}\n")
 
 

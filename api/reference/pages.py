@@ -12,9 +12,12 @@ from . import cli, commands, errors, events, metrics, read_models, schema, setti
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "reference"
 
+FORMS = "events.schema.json"
+"""The page that remembers which fields the events were entered with."""
+
 PAGES: dict[str, Callable[[], str]] = {
     "events.md": events.page,
-    "events.schema.json": schema.page,
+    FORMS: schema.page,
     "commands.md": commands.page,
     "errors.md": errors.page,
     "vocabulary.md": vocabulary.page,
@@ -42,10 +45,23 @@ def differing(wanted: Mapping[str, str], folder: Path = FOLDER) -> list[str]:
     return sorted(name for name in standing.keys() | wanted.keys() if standing.get(name) != wanted.get(name))
 
 
+class FormAltered(Exception):
+    """An event has other fields than it was entered with, and the same schema."""
+
+
 def write(folder: Path = FOLDER) -> list[str]:
-    """Write every page into ``folder`` and remove those no longer made; gives the names that changed."""
+    """Write every page into ``folder`` and remove those no longer made; gives the names that changed.
+
+    Raises :class:`FormAltered`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = made()
+    kept = folder / FORMS
+    if kept.exists() and (altered := schema.altered(kept.read_text("utf-8"), wanted[FORMS])):
+        raise FormAltered(
+            f"{altered[0]} has other fields than before: raise its schema, and bring older entries up with an upcaster."
+            f" Where no ledger holds any of it yet, remove {FORMS} first."
+        )
     changed = differing(wanted, folder)
     for name in changed:
         if name in wanted:

@@ -26,6 +26,22 @@ def page() -> str:
     return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
 
 
+def altered(before: str, now: str) -> list[str]:
+    """The events that have other fields than before and the same schema, of two texts of this page.
+
+    What was entered would be read as something else than it said, and a mirror of it would not be its fold.
+    """
+    forms = [
+        {
+            (name, told["x-schema"]): {(field, said.get("x-personal")) for field, said in told["properties"].items()}
+            for name, told in msgspec.json.decode(text)["$defs"].items()
+            if "x-schema" in told
+        }
+        for text in (before, now)
+    ]
+    return sorted(form[0] for form in forms[0].keys() & forms[1].keys() if forms[0][form] != forms[1][form])
+
+
 def _payload(event: type[Event]) -> type[msgspec.Struct]:
     """A structure of the event's own fields, without the envelope."""
     hints = get_type_hints(event, include_extras=True)
