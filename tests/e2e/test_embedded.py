@@ -22,8 +22,8 @@ from pathlib import Path
 from ledger import database, embedded
 url = embedded.start(Path(sys.argv[1]))
 with database.connect(url) as connection:
-    connection.execute("CREATE TABLE IF NOT EXISTS kept (n int)")
-    connection.execute("INSERT INTO kept VALUES (1)")
+    connection.execute("CREATE TABLE IF NOT EXISTS public.kept (n int)")
+    connection.execute("INSERT INTO public.kept VALUES (1)")
 print(url, flush=True)
 if sys.stdin.readline() == "again\\n":
     print(embedded.start(Path(sys.argv[1])), flush=True)
@@ -83,7 +83,7 @@ def kill_server(home: Path) -> None:
 
 def kept(url: str) -> int:
     with database.connect(url) as connection:
-        row = connection.execute("SELECT count(*) FROM kept").fetchone()
+        row = connection.execute("SELECT count(*) FROM public.kept").fetchone()
     assert row
     return int(row[0])
 

@@ -229,12 +229,12 @@ def test_a_promise_runs_by_the_clock_and_not_by_the_wall(ledger: Ledger, custome
 
 
 def test_a_case_needs_a_customer_we_know(ledger: Ledger) -> None:
-    with refused_with("NOT_FOUND", ledger, kind="Customer"):
+    with refused_with("NOT_FOUND", ledger, kind="customer"):
         ledger.execute("open_case", {"customer_id": uuid4(), "kind": "complaint", "channel": "phone"}, acting())
 
 
 def test_an_id_of_another_kind_is_not_found(ledger: Ledger, customer: UUID) -> None:
-    with refused_with("NOT_FOUND", ledger, kind="Case"):
+    with refused_with("NOT_FOUND", ledger, kind="case"):
         ledger.execute("acknowledge_case", {"id": customer, "channel": "phone"}, acting())
 
 
