@@ -33,7 +33,7 @@ def results(server_url: str) -> Iterator[Result]:
         database.pool(url, Duty.IMPORTER, size=1) as pool,
     ):
         vault = Vault(pool, MASTER_KEY, "bench")
-        admin.execute("CREATE TABLE bench_copied (LIKE ledger.entries INCLUDING ALL)")
+        admin.execute("CREATE TABLE public.bench_copied (LIKE ledger.entries INCLUDING ALL)")
 
         def ours() -> float:
             events = [_touchpoint() for _ in range(ENTRIES)]
@@ -84,5 +84,5 @@ def _row(event: Event) -> bytes:
 
 
 def _copy(connection: database.Connection[object], rows: bytes) -> None:
-    with connection.cursor().copy(f"COPY bench_copied ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)") as copy:
+    with connection.cursor().copy(f"COPY public.bench_copied ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)") as copy:
         copy.write(START + rows + END)
