@@ -32,8 +32,8 @@ FACT = {
     "duration_s": 240,
 }
 INSERT = """
-    INSERT INTO public.bench_rows (position, stream_id, stream_version, type, schema, customer_id, occurred_at, recorded_at,
-        actor_kind, actor_id, actor_role, command_id, data, leaf)
+    INSERT INTO public.bench_rows (position, stream_id, stream_version, type, schema, customer_id, occurred_at,
+        recorded_at, actor_kind, actor_id, actor_role, command_id, data, leaf)
     VALUES (nextval('public.bench_positions'), %s, 1, 'Touchpoint.Recorded', 1, %s, %s, now(),
         'employee', 'ann', 'agent', %s, %s, %s)"""
 
@@ -43,7 +43,8 @@ def results(server_url: str) -> Iterator[Result]:
     with fresh_database(server_url) as url, database.pool(url, Duty.API) as pool:
         with database.connect(url) as admin:
             admin.execute(
-                "CREATE TABLE public.bench_rows (LIKE ledger.entries INCLUDING ALL); CREATE SEQUENCE public.bench_positions"
+                "CREATE TABLE public.bench_rows (LIKE ledger.entries INCLUDING ALL);"
+                " CREATE SEQUENCE public.bench_positions"
             )
         ledger = Ledger(pool, Writer(url), Vault(pool, MASTER_KEY, "bench"))
         customer = ledger.execute("register_customer", {"name": "Ada"}, acting()).stream_id

@@ -84,5 +84,6 @@ def _row(event: Event) -> bytes:
 
 
 def _copy(connection: database.Connection[object], rows: bytes) -> None:
-    with connection.cursor().copy(f"COPY public.bench_copied ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)") as copy:
+    statement = f"COPY public.bench_copied ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+    with connection.cursor().copy(statement) as copy:
         copy.write(START + rows + END)
