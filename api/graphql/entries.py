@@ -68,7 +68,8 @@ async def _entry(context: Context, info: Info, position: int, at_least: int | No
             entry, corrections = _read(connection, position)
             wanted = selects(info.field_nodes, context.scope, "proof")
             proven = proofs.proofs(connection, [position]) if wanted else {}
-            return entry, corrections | {"proof": as_told(proven.get(position))}
+            altered = selects(info.field_nodes, context.scope, "altered") and proofs.altered(connection, [position])
+            return entry, corrections | {"proof": as_told(proven.get(position)), "altered": bool(altered)}
 
     entry, more = await anyio.to_thread.run_sync(read)
     context.takes(LookPurpose.PROOF, f"entry {position}", [entry])

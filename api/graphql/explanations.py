@@ -1,5 +1,6 @@
 """Why a row of a read model says what it says, over GraphQL."""
 
+from collections.abc import Collection
 from enum import Enum
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,12 +15,14 @@ from projections.engine.cut import Cut
 from projections.engine.explaining import Explained, explain, key_of
 from projections.engine.model import models
 
+from .. import proofs
 from . import access
 from .books import books
 from .past import AsOf, asked
 from .queries import query
 from .request import Context, Info, Ready
 from .rows import argument
+from .selection import selects
 from .steps import EntryStep, FieldChange, told
 from .types import enum_type, outgoing
 
@@ -81,22 +84,24 @@ async def _explained(
     named, moment = key_of(book.model, key), asked(as_of) if as_of else engine.AsOf()
     await context.services.reader.wait([], at_least)
 
-    def explained(connection: Connection[Any]) -> tuple[Cut, list[Explained]]:
+    def explained(connection: Connection[Any]) -> tuple[Cut, list[Explained], list[int]]:
         cut = engine.resolve(connection, moment).cut
-        return cut, explain(connection, book.model, named, cut)
+        steps = explain(connection, book.model, named, cut)
+        wanted = selects(info.field_nodes, context.scope, "steps", "altered")
+        return cut, steps, proofs.altered(connection, [step.entry.position for step in steps]) if wanted else []
 
-    cut, steps = await context.fold(explained)
+    cut, steps, altered = await context.fold(explained)
     context.takes(LookPurpose.EXPLANATION, f"{book.name} {named}", [step.entry for step in steps])
     answer = {
         "read_model": book.name,
         "version": models()[book.name].spec.version,
         "key": str(named),
         "position": cut.position,
-        "steps": [_told(step) for step in steps],
+        "steps": [_told(step, altered) for step in steps],
     }
     return context.shaped(info, Explanation, answer)
 
 
-def _told(step: Explained) -> dict[str, Any]:
-    more = {"voided_by", "amended_by", "entered_for", "error"}
-    return told(ExplainedStep, step.entry, step.changes, **{name: getattr(step, name) for name in more})
+def _told(step: Explained, altered: Collection[int]) -> dict[str, Any]:
+    more = {name: getattr(step, name) for name in ("voided_by", "amended_by", "entered_for", "error")}
+    return told(ExplainedStep, step.entry, step.changes, altered=step.entry.position in altered, **more)

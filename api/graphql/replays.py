@@ -1,6 +1,6 @@
 """The replay of a case over GraphQL."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -71,18 +71,22 @@ async def _case_replay(
 ) -> Ready:
     await context.services.reader.wait([], at_least)
 
-    def replayed() -> tuple[list[Step], dict[int, proofs.Proof]]:
+    def wanted(field: str) -> bool:
+        return selects(info.field_nodes, context.scope, "steps", field)
+
+    def replayed() -> tuple[list[Step], dict[int, proofs.Proof], list[int]]:
         with context.services.desk.pool.connection() as connection:
             steps = replay(connection, id, at_position)
-            wanted = selects(info.field_nodes, context.scope, "steps", "proof")
-            return steps, proofs.proofs(connection, [step.entry.position for step in steps]) if wanted else {}
+            positions = [step.entry.position for step in steps]
+            proven = proofs.proofs(connection, positions) if wanted("proof") else {}
+            return steps, proven, proofs.altered(connection, positions) if wanted("altered") else []
 
-    steps, proven = await anyio.to_thread.run_sync(replayed)
+    steps, proven, altered = await anyio.to_thread.run_sync(replayed)
     context.takes(LookPurpose.REPLAY, f"case {id}", [step.entry for step in steps])
-    return context.shaped(info, CaseReplay, {"id": str(id), "steps": [_told(step, proven) for step in steps]})
+    return context.shaped(info, CaseReplay, {"id": str(id), "steps": [_told(step, proven, altered) for step in steps]})
 
 
-def _told(step: Step, proven: Mapping[int, proofs.Proof]) -> dict[str, Any]:
+def _told(step: Step, proven: Mapping[int, proofs.Proof], altered: Collection[int]) -> dict[str, Any]:
     return told(
         ReplayStep,
         step.entry,
@@ -91,5 +95,6 @@ def _told(step: Step, proven: Mapping[int, proofs.Proof]) -> dict[str, Any]:
         state_after=step.after and step.after["state"],
         voided_by=step.voided_by,
         amended_by=step.amended_by,
+        altered=step.entry.position in altered,
         proof=as_told(proven.get(step.entry.position)),
     )

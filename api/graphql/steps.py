@@ -50,6 +50,8 @@ class EntryStep(Struct):
     """The position of the entry that declared this one void."""
     amended_by: int | None
     """The position of the last entry that stated some fields of this one anew; ``data`` is as it was entered."""
+    altered: bool
+    """Whether it no longer gives the leaf that it was entered with, so that somebody altered it: run daybook verify."""
 
 
 def told(declared: type[EntryStep], entry: Event, changes: Sequence[Change], **more: Any) -> dict[str, Any]:

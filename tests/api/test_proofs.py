@@ -94,6 +94,30 @@ def test_an_altered_entry_is_not_proved(fresh_api: Api) -> None:
     assert [step["evidence"]["reason"] for step in steps] == [None, ALTERED]
 
 
+def test_an_altered_entry_is_told_of_wherever_it_is_shown(fresh_api: Api) -> None:
+    case, position = opened(fresh_api)
+    queries = {
+        "caseReplay": "query ($id: UUID!) { caseReplay(id: $id) { steps { position altered } } }",
+        "explain": "query ($key: String!) {"
+        " explain(readModel: CASE_REGISTER, key: $key) { steps { position altered } } }",
+    }
+
+    def shown() -> list[list[int]]:
+        steps = [fresh_api.ask(query, {"id": case, "key": case})[field]["steps"] for field, query in queries.items()]
+        return [[step["position"] for step in each if step["altered"]] for each in steps]
+
+    entry = "query ($at: Long!) { entry(position: $at) { altered } }"
+    assert shown() == [[], []]
+    assert fresh_api.ask(entry, {"at": position}) == {"entry": {"altered": False}}
+
+    with psycopg.connect(fresh_api.url, autocommit=True) as admin:
+        admin.execute("ALTER TABLE ledger.entries DISABLE TRIGGER ALL")
+        admin.execute("UPDATE ledger.entries SET actor_id = 'mallory' WHERE position = %s", (position,))
+
+    assert shown() == [[position], [position]]
+    assert fresh_api.ask(entry, {"at": position}) == {"entry": {"altered": True}}
+
+
 def test_personal_text_in_an_entry_is_for_those_who_may_see_it_and_never_in_the_proof(fresh_api: Api) -> None:
     fresh_api.done("registerCustomer", name="Ada Lovelace")
     seal(fresh_api.url)
