@@ -1,10 +1,6 @@
 """``daybook rebuild`` and ``rollback``: build read models anew beside the ones in service, and swap them."""
 
 import random
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +12,7 @@ from projections import catalogue  # noqa: F401  (fills the catalogue of read mo
 from projections.engine import builds, rebuilding
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.cut import Cut
-from projections.engine.hands import Hands, end_with_parent
+from projections.engine.hands import Hands
 from projections.engine.model import ReadModel, models, named
 from projections.engine.rebuilding import Rebuilt
 from projections.engine.sampling import SAMPLE_MAX, Sample, sample
@@ -26,9 +22,8 @@ from ..wiring import ready_url
 from .instants import parse_instant
 from .rebuilt import tell, tell_samples
 from .report import JsonFlag, fail, out, progress, rows
+from .workers import PROCESSES_MAX, workers
 
-PROCESSES_MAX = 64
-"""Why: each holds two connections, and PostgreSQL allows a hundred unless told otherwise."""
 Name = Annotated[str | None, typer.Argument(help="The read model, such as case_register.", show_default=False)]
 
 
@@ -70,8 +65,9 @@ def rebuild(
     with (
         database.connect(url, Duty.PROJECTOR) as reader,
         database.connect(url, Duty.PROJECTOR) as writer,
-        _hands(url, processes) as hands,
+        workers(processes) as executor,
     ):
+        hands = Hands(executor, processes, url) if executor else None
         if drop_as_of:
             dropped = [(each.spec.name, builds.drop_as_of(writer, each.spec.name)) for each in chosen]
             rows(("model", "dropped"), dropped, json)
@@ -118,17 +114,6 @@ def _chosen(name: str | None, every: bool) -> list[type[ReadModel]]:
     if name is not None and name not in models():
         fail(f"There is no read model {name}; there are: {known}.", code=2)
     return [models()[name]] if name else [models()[each] for each in sorted(models())]
-
-
-@contextmanager
-def _hands(url: str, processes: int) -> Iterator[Hands | None]:
-    if processes == 1:
-        yield None
-        return
-    # Not forked: a copy of this process would share its connections.
-    spawning = get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=spawning, initializer=end_with_parent) as executor:
-        yield Hands(executor, processes, url)
 
 
 def _cut(connection: Connection[Any], as_of: str | None, occurred_until: str | None) -> Cut:

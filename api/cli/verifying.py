@@ -1,9 +1,5 @@
 """``daybook verify``: is every stored row what was entered, and is everything sealed still there."""
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +15,8 @@ from projections.engine.certifying import Compared, compare_certificates
 from ..sealing import vkeys
 from ..settings import Settings, load
 from ..wiring import ready_url
-from .rebuilding import PROCESSES_MAX
 from .report import JsonFlag, as_json, counted, fail, out, progress
+from .workers import PROCESSES_MAX, workers
 
 SHOWN_MAX = 20
 """Why: a screenful; --json gives them all."""
@@ -54,7 +50,8 @@ def verify(
     trust, url = _trust(settings, key), ready_url(settings)
     with database.connect(url, Duty.AUDITOR) as connection:
         since = verifying.last_verified(connection) if incremental else None
-        with progress("Verifying") as advance, _readers(url, processes) as readers:
+        with progress("Verifying") as advance, workers(processes) as executor:
+            readers = Readers(executor, processes, url) if executor else None
             report = verifying.verify(connection, trust, copies=copies, since=since, readers=readers, advance=advance)
         readable = not any(found.kind is Kind.SHAPE_ALTERED for found in report.findings.kept)
         certificates = _certificates(url, report) if books and readable and not incremental else []
@@ -63,16 +60,6 @@ def verify(
     first = report.findings.first()
     if first:
         fail(f"{counted(report.findings.counted, 'fault')}; the first: {_where(first)}{first.what}")
-
-
-@contextmanager
-def _readers(url: str, processes: int) -> Iterator[Readers | None]:
-    if processes == 1:
-        yield None
-        return
-    # Not forked: a copy of this process would share its connections.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
-        yield Readers(executor, processes, url)
 
 
 def _trust(settings: Settings, given: list[str] | None) -> Trust:

@@ -37,7 +37,7 @@ def read(connection: Connection[Any], after: int, limit: int = BATCH_MAX) -> tup
     last = min(head(connection), after + limit)
     entries: list[Event] = []
     reached, size = after, 0
-    for lines in copy_blocks(connection, *_needed(), after + 1, last):
+    for lines in copy_blocks(connection, *_needed(*models().values()), after + 1, last):
         # The rest of a batch of giants is read again as the next one.
         if size < BATCH_BYTES_MAX:
             entries += decoded_lines(lines)
@@ -200,9 +200,7 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
         after = min(build.position for build in standing.values())
         entries, last = read(connection, after, limit)
         batch = Batch.of(connection, entries, last)
-        _post_all(
-            connection, {build: models()[name] for name, build in standing.items() if build.position < last}, batch
-        )
+        _post_all(connection, [build for build in standing.values() if build.position < last], batch)
     return last - after
 
 
@@ -242,11 +240,11 @@ def behind(connection: Connection[Any]) -> bool:
 
 
 @cache
-def _needed() -> tuple[frozenset[str], sql.Composed]:
+def _needed(*every: type[ReadModel]) -> tuple[frozenset[str], sql.Composed]:
     """The envelope fields that any of the models looks at, and the condition that it folds an entry; no more is read.
 
     Mirrors are filled without.
     """
-    folding = [model for model in models().values() if not model.spec.mirrors_entries]
+    folding = [model for model in every if not model.spec.mirrors_entries]
     types = {kind.type_name for model in folding for kind in folds(model)} | {kind.type_name for kind in TELLING}
     return frozenset(field for model in folding for field in envelope_needed(model)), of_types(types)
