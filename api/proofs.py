@@ -12,6 +12,7 @@ from ledger.checkpoints import Checkpoint
 from ledger.evidence import EvidenceError, stored
 from ledger.reading import head
 from ledger.verifying import rows
+from ledger.verifying.rows import Row
 
 NOT_SEALED = "No checkpoint covers this entry yet; one is issued within a minute or so."
 ALTERED = "This entry was altered in the database; find out more with: daybook verify"
@@ -58,20 +59,22 @@ def proofs(connection: Connection[Any], positions: Collection[int]) -> dict[int,
     found = {position: Proof(None, NOT_SEALED) for position in positions}
     if sealed and within:
         paths = merkle.inclusions(connection, within, sealed.size)
-        for row in rows.some(connection, sql.SQL("position = ANY(%(at)s)"), {"at": within}, len(within)):
-            if row.canonical is None or row.leaf != row.stored:
+        for row in _rows(connection, within):
+            canonical = row.unaltered()
+            if canonical is None:
                 found[row.position] = Proof(None, ALTERED)
             else:
-                text = _written(row.position, row.canonical, paths[row.position], sealed)
-                found[row.position] = Proof(text, None)
+                found[row.position] = Proof(_written(row.position, canonical, paths[row.position], sealed), None)
     return found
 
 
 def altered(connection: Connection[Any], positions: Collection[int]) -> list[int]:
     """The positions of those entries that do not give the leaf stored with them, so that one of the two was altered."""
-    asked = {"at": list(positions)}
-    found = rows.some(connection, sql.SQL("position = ANY(%(at)s)"), asked, len(positions))
-    return [row.position for row in found if row.canonical is None or row.leaf != row.stored]
+    return [row.position for row in _rows(connection, positions) if row.unaltered() is None]
+
+
+def _rows(connection: Connection[Any], positions: Collection[int]) -> list[Row]:
+    return rows.some(connection, sql.SQL("position = ANY(%(at)s)"), {"at": list(positions)}, len(positions))
 
 
 def _written(position: int, canonical: bytes, path: Iterable[bytes], sealed: Checkpoint) -> str:

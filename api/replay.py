@@ -17,7 +17,7 @@ from domain.customer import Customer
 from domain.event import Event
 from domain.look import LookPurpose
 from domain.rule import NOT_FOUND, Rule
-from ledger.reading import decoded_lines, line
+from ledger.reading import gathered, line
 from projections.case_register import CaseRegister
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.explaining import Change, State, changes, state
@@ -101,8 +101,7 @@ def _refuse_unknown(connection: Connection[Any], case_id: UUID, at_position: int
 
 
 def _read(connection: Connection[Any], which: sql.SQL, params: dict[str, Any]) -> list[Event]:
-    row = connection.execute(sql.SQL(READ).format(line=line(), which=which), params).fetchone()
-    return decoded_lines(row[0].encode()) if row and row[0] else []
+    return gathered(connection, sql.SQL(READ).format(line=line(), which=which), params)
 
 
 def _steps(model: type[ReadModel], key: UUID, entries: Sequence[Event], *, every: bool) -> Iterator[Step]:

@@ -13,7 +13,7 @@ from domain.event import Event
 from domain.look import LookPurpose
 from domain.rule import NOT_FOUND, Rule
 from ledger import forgetting
-from ledger.reading import decoded_lines, head, line
+from ledger.reading import gathered, head, line
 from ledger.vault import Vault, is_sealed, subject_in
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine.concerned import HUBS, hanging
@@ -92,8 +92,7 @@ def _refuse_erased(connection: Connection[Any], customer_id: UUID) -> None:
 def _entries(connection: Connection[Any], members: list[UUID], streams: list[UUID], to: int) -> list[Event]:
     query = sql.SQL(THEIRS).format(line=line(), speaking=forgetting.speaking_of("keys"))
     params = {"keys": [*members, *streams], "to": to, "most": ENTRIES_MAX + 1}
-    row = connection.execute(query, params).fetchone()
-    entries = decoded_lines(row[0].encode()) if row and row[0] else []
+    entries = gathered(connection, query, params)
     TOO_MUCH.refuse_if(len(entries) > ENTRIES_MAX, most=ENTRIES_MAX)
     return entries
 

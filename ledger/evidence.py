@@ -27,9 +27,10 @@ def stored(connection: Connection[Any], which: sql.Composable, params: Mapping[s
 
 
 def _unaltered(row: Row) -> bytes:
-    if row.canonical is None or row.leaf != row.stored:
+    found = row.unaltered()
+    if found is None:
         raise EvidenceError(f"The entry {row.position} was altered in the database; find out more with: daybook verify")
-    return row.canonical
+    return found
 
 
 def event(entry: Entry) -> Event:

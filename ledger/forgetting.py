@@ -22,7 +22,7 @@ from . import canonical
 from .basis import History
 from .database import DatabaseUnavailable, Duty, connect
 from .destroyed import Destroyed, DestroyedKeys, erasures
-from .reading import decoded_lines, head, line
+from .reading import gathered, head, line
 from .vault import FORGET_S_MAX, Vault, naming_fields, personal_fields, subject_in
 from .writer import Commit, append
 
@@ -103,8 +103,7 @@ def concerned(connection: Connection[Any], customers: list[UUID]) -> list[Event]
         " WHERE customer_id = ANY(%s) AND type = ANY(%s)"
     ).format(line())
     types = [kind.type_name for kind in CONCERNED]
-    row = connection.execute(query, (customers, types)).fetchone()
-    return decoded_lines(row[0].encode()) if row and row[0] else []
+    return gathered(connection, query, (customers, types))
 
 
 def person(connection: Connection[Any], customers: list[UUID]) -> Person:

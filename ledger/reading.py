@@ -1,6 +1,6 @@
 """Reading entries back: as JSON lines made by PostgreSQL, decoded into events at C speed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Union
 
@@ -87,6 +87,14 @@ def decoded_lines(lines: bytes) -> list[Event]:
     except msgspec.ValidationError:
         batch = [decoded(text) for text in lines.splitlines() if text]
     return batch
+
+
+def gathered(
+    connection: Connection[Any], query: str | sql.Composed, params: Mapping[str, Any] | Sequence[Any]
+) -> list[Event]:
+    """The events of a query that gives all their JSON lines in one text, or null where there are none."""
+    row = connection.execute(query, params).fetchone()
+    return decoded_lines(row[0].encode()) if row and row[0] else []
 
 
 def _upcast(text: str | bytes) -> bytes:

@@ -78,6 +78,10 @@ class Row(NamedTuple):
         """The leaf that the columns give."""
         return leaf(self.canonical) if self.canonical is not None else bytes(32)
 
+    def unaltered(self) -> bytes | None:
+        """The canonical bytes, where they give the leaf that is stored with them; else ``None``."""
+        return self.canonical if self.canonical is not None and self.leaf == self.stored else None
+
 
 class Block(NamedTuple):
     """The rows at some positions in sequence, hashed."""

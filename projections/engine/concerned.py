@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from psycopg import Connection, sql
 
 from domain.event import ENVELOPE, Event
-from ledger.reading import decoded_lines, line
+from ledger.reading import gathered, line
 
 from .corrections import CORRECTING, Corrections, corrections_in, corrections_of, follows_merges
 from .cut import Cut
@@ -52,8 +52,7 @@ def entered(
     """
     needed = frozenset(envelope_needed(model) if fields is None else fields)
     query = _reading(model, needed, keys is None, cut.occurred_until is not None)
-    row = connection.execute(query, _parameters(model, keys, cut, links)).fetchone()
-    entries = decoded_lines(row[0].encode()) if row and row[0] else []
+    entries = gathered(connection, query, _parameters(model, keys, cut, links))
     if _read_along(model) and keys is not None:
         return entries, corrections_in(entries, links)
     targets = [entry.position for entry in entries if not isinstance(entry, CORRECTING)]

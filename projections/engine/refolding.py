@@ -14,7 +14,7 @@ from psycopg import Connection, sql
 
 from domain.event import Event
 from ledger.forgetting import speaking_of
-from ledger.reading import decoded_lines, line
+from ledger.reading import gathered, line
 
 from .concerned import entered
 from .corrections import AMENDED, VOIDED, corrections_of, follows_merges, marks
@@ -165,5 +165,4 @@ def _entries(
         " WHERE {condition} AND type = ANY(%(types)s)) AS found"
     ).format(line=line(envelope_needed(model)), condition=condition)
     params = {"asked": asked, "types": [kind.type_name for kind in (folds(model) if kinds is None else kinds)]}
-    row = connection.execute(query, params).fetchone()
-    return decoded_lines(row[0].encode()) if row and row[0] else []
+    return gathered(connection, query, params)
