@@ -22,7 +22,7 @@ from domain.vocabulary import Role
 from ledger import merkle, verifier
 from ledger.checkpoints import Checkpoint
 from ledger.evidence import EvidenceError, event, stored
-from ledger.vault import personal_fields
+from ledger.subjects import personal_fields
 from ledger.verifier import Entry, ProvenDossier, Unproven
 from projections.case_register import CaseRegister
 from projections.customer_profile import CustomerProfile

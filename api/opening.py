@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from domain.command import Actor
 from domain.event import Event
 from domain.look import LookPurpose
-from ledger.vault import Vault, personal_fields, subject_of
+from ledger.subjects import personal_fields, subject_of
+from ledger.vault import Vault
 
 from .wiring import Desk
 

@@ -19,7 +19,8 @@ from domain.event import Event
 
 from . import canonical
 from .copying import COPY, END, START, row
-from .vault import Vault, personal_fields, subjects_of
+from .subjects import personal_fields, subjects_of
+from .vault import Vault
 
 KNOWN = (
     "SELECT external_id, command_id FROM ledger.entries"

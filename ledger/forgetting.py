@@ -23,7 +23,8 @@ from .basis import History
 from .database import DatabaseUnavailable, Duty, connect
 from .destroyed import Destroyed, DestroyedKeys, erasures
 from .reading import gathered, head, line
-from .vault import FORGET_S_MAX, Vault, naming_fields, personal_fields, subject_in
+from .subjects import naming_fields, personal_fields
+from .vault import FORGET_S_MAX, Vault, subject_in
 from .writer import Commit, append
 
 RETURNED = UUID("5c1f8a3e-7b0d-4f39-8a55-0b6d2f9e4c71")

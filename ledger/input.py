@@ -19,7 +19,7 @@ from domain.rule import INVALID_INPUT, Refused
 from domain.vocabulary import NAME_MAX, REFERENCE_MAX, TEXT_MAX
 
 from . import canonical
-from .vault import personal_fields
+from .subjects import personal_fields
 
 POSITION_MAX = 2**63 - 1
 """Why: the largest number a position's column holds."""

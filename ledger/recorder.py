@@ -23,7 +23,8 @@ from domain.event import Event
 
 from . import canonical
 from .reading import decoded, line, refuse_unreadable
-from .vault import Vault, personal_fields
+from .subjects import personal_fields
+from .vault import Vault
 from .writer import Commit, Writer, append
 
 STREAM_MAX = 100_000

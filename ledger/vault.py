@@ -25,10 +25,7 @@ from domain.event import Event
 from .destroyed import DestroyedKeys, erasures
 from .master_key import MasterKey
 from .master_key import VaultError as VaultError
-from .subjects import naming_fields as naming_fields
-from .subjects import personal_fields as personal_fields
-from .subjects import subject_of as subject_of
-from .subjects import subjects_of as subjects_of
+from .subjects import personal_fields, subject_of
 
 PREFIX = "s1."
 HEAD = struct.Struct(">16s16sI")

@@ -9,7 +9,7 @@ import msgspec
 from rich.text import Text
 
 from domain.event import Event
-from ledger.vault import personal_fields
+from ledger.subjects import personal_fields
 from projections.engine.explaining import Change
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

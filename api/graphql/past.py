@@ -13,9 +13,9 @@ from ledger import database
 from ledger.database import Duty
 from projections.engine import as_of
 from projections.engine.cut import Cut
+from projections.engine.hints import optional
 from projections.engine.model import columns, models
 from projections.engine.sources import ON_DEMAND_MAX, Sources
-from projections.engine.table import optional
 
 from .plan import Plan
 from .reading import decode

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from domain.event import events, marked
 from domain.rule import Rule
+from projections.engine.hints import optional
 from projections.engine.model import ReadModel, columns
-from projections.engine.table import optional
 
 from .names import camel
 

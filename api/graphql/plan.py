@@ -15,7 +15,8 @@ from psycopg import sql
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from domain.vocabulary import Role
-from projections.engine.table import optional, table
+from projections.engine.hints import optional
+from projections.engine.table import table
 
 from . import access, shape
 from .books import Book, Relation, books, fields, key_name, relations

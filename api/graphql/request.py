@@ -16,7 +16,8 @@ from domain.command import Actor
 from domain.event import Event
 from domain.look import LookPurpose
 from domain.vocabulary import ActorKind
-from ledger.vault import subject_in, subject_of
+from ledger.subjects import subject_of
+from ledger.vault import subject_in
 
 from ..auth import Viewer
 from ..wiring import Desk

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, get_args, get_origin
 import msgspec
 
 from domain.event import events, marked
-from ledger.vault import personal_fields
-from projections.engine.table import optional
+from ledger.subjects import personal_fields
+from projections.engine.hints import optional
 
 from .scalars import instant
 from .selection import Scope, Selected, selected

@@ -16,7 +16,7 @@ from strawberry.scalars import JSON
 
 from domain.event import marked
 from domain.text import described, field_docs, first_sentence
-from projections.engine.table import optional
+from projections.engine.hints import optional
 
 from . import access
 from .names import camel

@@ -1,8 +1,9 @@
 """``read-models.md``: every read model with its columns."""
 
 from domain.event import Event, field_doc, marked
+from projections.engine.hints import optional
 from projections.engine.model import ReadModel, column_doc, columns, definition, folds, models
-from projections.engine.table import optional, postgres_type
+from projections.engine.table import postgres_type
 
 from . import markdown
 from .markdown import code, link, table

@@ -13,7 +13,7 @@ from domain.customer import Customer
 from domain.entry import Entry
 from domain.event import Event, events, payload_fields
 from domain.policy import Policy
-from ledger.vault import personal_fields
+from ledger.subjects import personal_fields
 
 from .faults import Unfit
 from .mapping import Condition, EventForm, Value, columns_of

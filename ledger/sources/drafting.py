@@ -16,7 +16,7 @@ from domain.customer import Customer
 from domain.event import Event
 from domain.misfit import Misfit
 from domain.vocabulary import REFERENCE_MAX, TEXT_MAX, ActorKind
-from ledger.vault import personal_fields
+from ledger.subjects import personal_fields
 
 from .binding import BoundEvent, FieldOf, Key, bound_event, bound_fields, personal_columns
 from .faults import Unfit

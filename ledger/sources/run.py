@@ -13,7 +13,8 @@ from psycopg import Connection
 from domain.aggregate import SKEW
 from domain.event import Event
 from ledger import bulk
-from ledger.vault import ErasedError, Vault, subjects_of
+from ledger.subjects import subjects_of
+from ledger.vault import ErasedError, Vault
 
 from .drafting import Circumstances, Drafter
 from .faults import Unfit

@@ -14,8 +14,8 @@ from domain.event import Event
 
 from .corrections import AMENDED, VOIDED, Corrections
 from .folding import in_order
+from .hints import optional
 from .model import Fold, ReadModel, columns, folds
-from .table import optional
 
 Handler = tuple[Callable[[Any, Any], None], bool, bool]
 """A handler, whether it only amends a row that is there, and whether it takes only the key's own entries."""

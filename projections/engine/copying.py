@@ -15,6 +15,7 @@ import msgspec
 from psycopg import Connection, sql
 
 from . import table
+from .hints import optional
 from .model import ReadModel, columns
 
 COPY = "COPY {table} ({columns}) FROM STDIN (FORMAT CSV, ESCAPE '\\', NULL 'null')"
@@ -97,7 +98,7 @@ def _shape(model: type[ReadModel]) -> Shape:
     """The function that gives a row's values as CSV has them, their types, and the decoder that reads them back."""
     hints = columns(model)
     nested = {
-        number: _is_object if table.optional(hint)[0] == dict[str, Any] else msgspec.json.Decoder(hint).decode
+        number: _is_object if optional(hint)[0] == dict[str, Any] else msgspec.json.Decoder(hint).decode
         for number, hint in enumerate(hints.values())
         if table.postgres_type(hint) == "jsonb"
     }

@@ -10,7 +10,8 @@ from psycopg import Connection
 
 from domain.customer import Customer
 from domain.event import Event
-from ledger.vault import personal_fields, subject_in
+from ledger.subjects import personal_fields
+from ledger.vault import subject_in
 
 from .model import ReadModel, folds, names
 

@@ -6,13 +6,15 @@ handlers made of that serve where rows are folded one by one; :mod:`.mirroring` 
 PostgreSQL.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from operator import attrgetter
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 from domain.entry import Entry
 from domain.event import ENVELOPE, Event
+
+from .hints import optional
 
 MARKS: Mapping[str, tuple[type[Event], str]] = {
     "voided_by": (Entry.Voided, "voided_position"),
@@ -53,19 +55,12 @@ def _marking(column: str) -> Handler:
 def _value_of(column: str, hint: Any) -> Callable[[Any], Any]:
     """How a column's value is had from an entry; the envelope keeps enumerations as text."""
     value_of = TOLD.get(column) or attrgetter(column)
-    kinds = [kind for kind in _plain(hint) if isinstance(kind, type) and issubclass(kind, Enum)]
-    if not kinds:
+    kind, _ = optional(hint)
+    if not (isinstance(kind, type) and issubclass(kind, Enum)):
         return value_of
 
     def member(entry: Any) -> Any:
         value = value_of(entry)
-        return None if value is None else kinds[0](value)
+        return None if value is None else kind(value)
 
     return member
-
-
-def _plain(hint: Any) -> Collection[Any]:
-    """The types that a column may have, without what is said about them."""
-    if get_origin(hint) is Annotated:
-        return _plain(get_args(hint)[0])
-    return get_args(hint) or (hint,)

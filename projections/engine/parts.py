@@ -18,8 +18,8 @@ from domain.event import ENVELOPE
 from .builds import Build
 from .corrections import Corrections, follows_merges
 from .cut import Cut
+from .hints import optional
 from .model import ReadModel, columns, envelope_needed, folds, models, of_types
-from .table import optional
 
 ROWS_MAX = 500_000
 """Why: the rows of some hundred megabytes are held in memory together, by each process."""

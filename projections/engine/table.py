@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 import msgspec
 import psycopg
 from psycopg import Connection, sql
 
+from .hints import optional
 from .model import POSTGRES_TYPES, ReadModel, columns
 
 SCHEMA = "books"
@@ -19,17 +20,6 @@ UNFIT = (psycopg.DataError, psycopg.IntegrityError, msgspec.MsgspecError, TypeEr
 """What is raised for a row that the table cannot hold, or that could not be read back."""
 
 encode = msgspec.json.Encoder().encode
-
-
-def optional(hint: Any) -> tuple[Any, bool]:
-    """The type without its annotations and without ``None``, and whether ``None`` was allowed."""
-    if get_origin(hint) is Annotated:
-        return optional(get_args(hint)[0])
-    arguments = get_args(hint)
-    if type(None) in arguments:
-        rest = [argument for argument in arguments if argument is not type(None)]
-        return optional(rest[0])[0], True
-    return hint, False
 
 
 def postgres_type(hint: Any) -> str:

@@ -20,8 +20,9 @@ from api.graphql.selection import Scope
 from domain.event import events, marked
 from domain.vocabulary import Role
 from projections.engine import builds
+from projections.engine.hints import optional
 from projections.engine.model import ReadModel, columns, models
-from projections.engine.table import optional, postgres_type
+from projections.engine.table import postgres_type
 from tests.api.asking import Api
 
 ROWS = 20_000

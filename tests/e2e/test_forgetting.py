@@ -23,7 +23,8 @@ from ledger import bulk, database, embedded, forgetting, migrate
 from ledger.application import Ledger
 from ledger.database import Duty
 from ledger.destroyed import DestroyedKeys
-from ledger.vault import Vault, VaultError, personal_fields
+from ledger.subjects import personal_fields
+from ledger.vault import Vault, VaultError
 from ledger.writer import Writer
 from projections.engine import metric, posting, projector, rebuilding
 from projections.engine.model import models

@@ -19,7 +19,8 @@ from domain.customer import Customer
 from domain.touchpoint import Touchpoint
 from domain.vocabulary import Channel, ContactKind, Direction
 from ledger.application import Ledger
-from ledger.vault import HEAD, PREFIX, Vault, VaultError, subject_of
+from ledger.subjects import subject_of
+from ledger.vault import HEAD, PREFIX, Vault, VaultError
 from tests.conftest import MASTER_KEY, acting
 
 Pool = ConnectionPool[Connection[Any]]

@@ -12,7 +12,7 @@ from domain.event import Event, events
 from domain.person import RelationshipPart
 from domain.touchpoint import Touchpoint
 from domain.vocabulary import Channel, ClosingBasis, ContactKind, SolutionKind
-from ledger.vault import personal_fields
+from ledger.subjects import personal_fields
 from projections.customer_profile import CustomerProfile
 from projections.engine import builds
 from projections.engine.model import Fold, folds
