@@ -24,7 +24,7 @@ from .database import DatabaseUnavailable, Duty, connect
 from .destroyed import Destroyed, DestroyedKeys, erasures
 from .reading import gathered, head, line
 from .subjects import naming_fields, personal_fields
-from .vault import FORGET_S_MAX, Vault, subject_in
+from .vault import FORGET_S_MAX, TOLD_BY, Vault, subject_in
 from .writer import Commit, append
 
 RETURNED = UUID("5c1f8a3e-7b0d-4f39-8a55-0b6d2f9e4c71")
@@ -54,7 +54,7 @@ STREAMS = """
                           SELECT case_id FROM ledger.entries WHERE customer_id = ANY(%(members)s)))
      ORDER BY subject_id"""
 SEALED = """
-    SELECT DISTINCT type || '.' || field.key, left(field.value, 27)
+    SELECT DISTINCT type || '.' || field.key, left(field.value, {told_by})
       FROM ledger.entries, jsonb_each_text(data) AS field
      WHERE {speaking} AND type = ANY(%(types)s) AND field.value LIKE 's1.%%'"""
 LEDGER = "SELECT encode(leaf, 'hex') FROM ledger.entries WHERE position = 1"
@@ -90,7 +90,7 @@ def speaking_of(parameter: str) -> sql.Composable:
 def sealed(connection: Connection[Any], customers: list[UUID], theirs: list[UUID]) -> list[str]:
     """What is sealed with the keys of customers and of the streams that are theirs, by type and field."""
     keys = [*customers, *theirs]
-    query = sql.SQL(SEALED).format(speaking=speaking_of("keys"))
+    query = sql.SQL(SEALED).format(speaking=speaking_of("keys"), told_by=TOLD_BY)
     types = [kind.type_name for kind in events().values() if personal_fields(kind)]
     rows = connection.execute(query, {"keys": keys, "types": types}).fetchall()
     whose = {key.bytes for key in keys}

@@ -64,8 +64,8 @@ class Folder(NamedTuple):
         """Write the checkpoint whole or not at all, and never over another one."""
         self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / f"{checkpoint.size:020d}{SUFFIX}"
-        if later := max((each.name for each in self.path.glob(f"*{SUFFIX}") if each.name > path.name), default=None):
-            raise PlaceError(f"It holds {later}, of more entries than the ledger has: an older copy of it runs here.")
+        if (last := self._last()) and last > path.name:
+            raise PlaceError(f"It holds {last}, of more entries than the ledger has: an older copy of it runs here.")
         fresh = self.path / f".{checkpoint.size}.{os.getpid()}"
         with fresh.open("w", encoding="utf-8", newline="\n") as file:
             file.write(checkpoint.note)
@@ -84,9 +84,13 @@ class Folder(NamedTuple):
         """The checkpoint of most entries that lies there; ``None`` where there is none. Raises ``OSError``."""
         if not self.path.is_dir():
             return None
-        # By its name alone: there may be half a million of them.
-        name = max((each.name for each in self.path.glob(f"*{SUFFIX}") if not each.name.startswith(".")), default=None)
+        name = self._last()
         return (self.path / name).read_text("utf-8") if name else None
+
+    def _last(self) -> str | None:
+        # By its name alone: there may be half a million of them.
+        names = (each.name for each in self.path.glob(f"*{SUFFIX}"))
+        return max((name for name in names if not name.startswith(".")), default=None)
 
 
 class Endpoint(NamedTuple):
@@ -156,7 +160,7 @@ def publish(connection: Connection[Any], place: Place) -> str | None:
         return keep_trouble(connection, place.name, _told(error))
     with connection.transaction():
         connection.execute(KEEP, (last.size, place.name))
-        connection.execute(OVER, (place.name,))
+        end_trouble(connection, place.name)
     return None
 
 

@@ -31,8 +31,8 @@ PREFIX = "s1."
 HEAD = struct.Struct(">16s16sI")
 NONCE = 12
 TAG = 16
-SUBJECT = 24
-"""How many characters after the prefix hold the subject of a sealed value."""
+TOLD_BY = len(PREFIX) + 24
+"""How many characters a sealed value begins with that tell whose it is."""
 NOBODY = UUID(int=0)
 """Whose key is the ledger's own, by which input is known again."""
 FORGET_S_MAX = 2.0
@@ -90,7 +90,7 @@ class SubjectKey(NamedTuple):
 
 def subject_in(sealed: str) -> bytes:
     """The 16 bytes of the id of the person a sealed value is about, read from the value itself."""
-    return b64decode(sealed[len(PREFIX) : len(PREFIX) + SUBJECT], altchars=b"-_")[:16]
+    return b64decode(sealed[len(PREFIX) : TOLD_BY], altchars=b"-_")[:16]
 
 
 def is_sealed(text: str) -> bool:
