@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import subprocess
 from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +12,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg import Connection
 
+from .key_service import KeyServiceError, ask
+
 NONCE = 12
 REWRAPPED_AT_ONCE = 1_000
 """Why: a few milliseconds of work; killed at any moment, no more than that is done again."""
-COMMAND_S_MAX = 30
-"""Why: a key service answers within a second; what takes longer hangs."""
 
 NEXT = (
     "SELECT subject_id, wrapped FROM vault.keys WHERE wrapped IS NOT NULL"
@@ -106,15 +105,11 @@ def through(command: str, text: str) -> str:
     Raises :class:`VaultError` where it fails.
     """
     try:
-        done = subprocess.run(  # noqa: S603  (the operator's own command, split without a shell)
-            shlex.split(command), input=text.encode(), capture_output=True, timeout=COMMAND_S_MAX, check=True
-        )
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines()
-        raise VaultError(f"The key service's command failed: {said[-1] if said else error.returncode}") from None
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        return ask(shlex.split(command), text, "answer").decode(errors="replace").strip()
+    except KeyServiceError as error:
+        raise VaultError(f"The key service's command {error}") from None
+    except ValueError as error:
         raise VaultError(f"The key service's command gave no answer: {error}") from None
-    return done.stdout.decode(errors="replace").strip()
 
 
 def key_bytes(text: str) -> bytes | None:

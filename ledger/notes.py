@@ -2,7 +2,6 @@
 
 import hashlib
 import shlex
-import subprocess
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,12 +9,12 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from .key_service import KeyServiceError, ask
+
 ED25519 = b"\x01"
 """The type of an Ed25519 key, as signed notes number them."""
 SEED = 32
 SIGNATURE = 64
-COMMAND_S_MAX = 30
-"""Why: a key service answers within a second; what takes longer hangs, and the next turn tries again."""
 
 
 class SignerError(Exception):
@@ -69,14 +68,10 @@ class KeyService:
     def signature(self, text: str) -> bytes:
         """The signature over a text; raises :class:`SignerError` where the command fails or says something else."""
         try:
-            done = subprocess.run(  # noqa: S603  (the operator's own command, split without a shell)
-                self._command, input=text.encode(), capture_output=True, timeout=COMMAND_S_MAX, check=True
-            )
-            made = b64decode(done.stdout.strip(), validate=True)
-        except subprocess.CalledProcessError as error:
-            said = error.stderr.decode(errors="replace").strip().splitlines()
-            raise SignerError(f"The seal command failed: {said[-1] if said else error.returncode}") from None
-        except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+            made = b64decode(ask(self._command, text, "signature"), validate=True)
+        except KeyServiceError as error:
+            raise SignerError(f"The seal command {error}") from None
+        except ValueError as error:
             raise SignerError(f"The seal command gave no signature: {error}") from None
         if len(made) != SIGNATURE:
             raise SignerError(f"The seal command gave {len(made)} bytes instead of a signature of {SIGNATURE}.")

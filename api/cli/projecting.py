@@ -1,8 +1,5 @@
 """``daybook project``: post entries to the read models as they are entered."""
 
-import signal
-import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -20,6 +17,7 @@ from projections.engine.rebuilding import Advance
 from ..settings import load
 from ..wiring import ready_url
 from .report import JsonFlag, err, facts, progress
+from .stopping import told_to_stop
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,21 +40,10 @@ def project(
             posted = catch_up(connection)
         facts({"built": built, "posted": posted} if json else {"built": len(built), "posted": posted}, json)
         return
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    if attached:
-        # Whatever becomes of the process that started this one, the system closes the pipe between them.
-        threading.Thread(target=stop_with_stdin, args=(stopping,), daemon=True).start()
-    else:
+    stopping = told_to_stop(attached=attached)
+    if not attached:
         err.print("Posting to the read models; stop with Ctrl-C.")
     projector.run(url, stopping.is_set, lambda text: err.print(text, markup=False))
-
-
-def stop_with_stdin(stopping: threading.Event) -> None:
-    """Ask to stop when standard input closes."""
-    sys.stdin.read()
-    stopping.set()
 
 
 def build_missing(url: str) -> list[str]:

@@ -1,7 +1,5 @@
 """``daybook seal`` and ``seal-key``: issue signed checkpoints of the ledger, and print the key that verifies them."""
 
-import signal
-import threading
 from typing import Annotated
 
 import typer
@@ -13,11 +11,13 @@ from ledger.notes import Signing
 from ..sealing import places, receipt_signers, signers, vkeys, witnesses
 from ..settings import Settings, SettingsError, load
 from ..wiring import ready_url
-from .projecting import stop_with_stdin
 from .report import JsonFlag, as_json, err, facts, fail, out
+from .stopping import told_to_stop
 
 EVERY_S = 60.0
 """Why: an auditor waits a minute at most until an entry is sealed, and a year has half a million minutes."""
+
+NO_KEY = "Set DAYBOOK_ORIGIN and DAYBOOK_SEAL_KEY; make a key with: openssl rand -base64 32"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,12 +52,8 @@ def seal(
     if once:
         _seal_once(settings, keys, url, json)
         return
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    if attached:
-        threading.Thread(target=stop_with_stdin, args=(stopping,), daemon=True).start()
-    else:
+    stopping = told_to_stop(attached=attached)
+    if not attached:
         err.print(f"Sealing as {keys[0].vkey}; stop with Ctrl-C.", markup=False)
     sealing.run(
         url,
@@ -72,9 +68,10 @@ def seal(
 
 def _seal_once(settings: Settings, keys: list[Signing], url: str, json: bool) -> None:
     with database.connect(url, Duty.SEALER) as connection:
-        outside.refuse_forgotten(connection, witnesses(settings))
-        issued = sealing.seal(connection, keys, places(settings))
-        failed = sealing.hand_out(connection, places(settings), witnesses(settings))
+        published_at, cosigned_by = places(settings), witnesses(settings)
+        outside.refuse_forgotten(connection, cosigned_by)
+        issued = sealing.seal(connection, keys, published_at)
+        failed = sealing.hand_out(connection, published_at, cosigned_by)
         last = checkpoints.latest(connection)
     told = {"size": last.size if last else 0, "issued": issued is not None, "root": last.root.hex() if last else None}
     facts(told | {"failed": failed} if json else told, json)
@@ -97,7 +94,7 @@ def seal_key(json: JsonFlag = False) -> None:
     settings = load()
     found = list(dict.fromkeys([*vkeys(settings), *(signer.vkey for signer in receipt_signers(settings))]))
     if not found:
-        raise SettingsError("Set DAYBOOK_ORIGIN and DAYBOOK_SEAL_KEY; make a key with: openssl rand -base64 32")
+        raise SettingsError(NO_KEY)
     if json:
         as_json({"vkey": found[0], "vkeys": found})
         return
@@ -108,5 +105,5 @@ def seal_key(json: JsonFlag = False) -> None:
 def _signers(settings: Settings) -> list[Signing]:
     found = signers(settings)
     if not found:
-        raise SettingsError("Set DAYBOOK_ORIGIN and DAYBOOK_SEAL_KEY; make a key with: openssl rand -base64 32")
+        raise SettingsError(NO_KEY)
     return found

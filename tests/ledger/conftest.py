@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool
 from ledger import database
 from ledger.application import Ledger
 from ledger.database import Duty
+from ledger.destroyed import DestroyedKeys
 from ledger.vault import Vault
 from ledger.writer import Writer
 from tests.conftest import MASTER_KEY, acting
@@ -46,6 +47,12 @@ def importer(url: str, tmp_path: Path) -> Iterator[Importer]:
     """Imports files and tells what came of them."""
     with database.pool(url, Duty.IMPORTER, size=2) as pool, database.connect(url, Duty.IMPORTER) as connection:
         yield Importer(connection, Vault(pool, MASTER_KEY, "test-1"), tmp_path)
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> DestroyedKeys:
+    """A list of destroyed keys."""
+    return DestroyedKeys(tmp_path / "kept" / "destroyed-keys")
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,18 +25,10 @@ from tests.ledger.refusals import outcome_of, refused_with
 Pool = ConnectionPool[Connection[Any]]
 
 
-@pytest.fixture
-def listed(tmp_path: Path) -> DestroyedKeys:
-    """A list of destroyed keys."""
-    return DestroyedKeys(tmp_path / "kept" / "destroyed-keys")
-
-
-@pytest.fixture
-def ledger(url: str, pool: Pool, listed: DestroyedKeys) -> Iterator[Ledger]:
-    """A ledger ready for commands, with a list of destroyed keys."""
-    opened = Ledger(pool, Writer(url), Vault(pool, MASTER_KEY, "test-1", destroyed=listed))
-    yield opened
-    opened.close()
+@pytest.fixture(name="vault")
+def with_a_list(pool: Pool, listed: DestroyedKeys) -> Vault:
+    """The vault of the ledger, with a list of destroyed keys."""
+    return Vault(pool, MASTER_KEY, "test-1", destroyed=listed)
 
 
 def test_nothing_personal_is_recorded_in_their_name_any_more(ledger: Ledger, admin: Connection[Any]) -> None:

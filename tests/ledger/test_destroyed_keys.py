@@ -3,8 +3,6 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,7 +15,6 @@ from psycopg_pool import ConnectionPool
 
 from domain.customer import Customer
 from domain.rule import Refused
-from domain.vocabulary import Role
 from ledger import database, forgetting, vault
 from ledger.application import Ledger
 from ledger.database import Duty
@@ -26,10 +23,10 @@ from ledger.vault import Vault
 from ledger.writer import Writer
 from tests.backups import dump, restore
 from tests.conftest import MASTER_KEY, acting
+from tests.ledger.erasing import erase, register
 from tests.real import ROOT
 
 Pool = ConnectionPool[Connection[Any]]
-LONG_AGO = datetime.now(UTC) - timedelta(days=5 * 366)
 LINES = st.builds(
     Destroyed,
     ledger=st.text("0123456789abcdef", min_size=64, max_size=64),
@@ -40,29 +37,10 @@ LINES = st.builds(
 )
 
 
-@pytest.fixture
-def listed(tmp_path: Path) -> DestroyedKeys:
-    """A list of destroyed keys."""
-    return DestroyedKeys(tmp_path / "kept" / "destroyed-keys")
-
-
-@pytest.fixture
-def ledger(url: str, pool: Pool, listed: DestroyedKeys) -> Iterator[Ledger]:
-    """A ledger ready for commands, with a list of destroyed keys."""
-    opened = Ledger(pool, Writer(url), Vault(pool, MASTER_KEY, "test-1", destroyed=listed))
-    yield opened
-    opened.close()
-
-
-def register(ledger: Ledger, name: str = "王小明") -> UUID:
-    """A customer known to us."""
-    return ledger.execute("register_customer", {"name": name}, acting(at=LONG_AGO)).stream_id
-
-
-def erase(ledger: Ledger, customer: UUID) -> int:
-    """Erase a customer; gives the position of the entry."""
-    given = {"id": customer, "reason": "R-1"}
-    return ledger.execute("erase_customer", given, acting(Role.ADMIN, "root")).position
+@pytest.fixture(name="vault")
+def with_a_list(pool: Pool, listed: DestroyedKeys) -> Vault:
+    """The vault of the ledger, with a list of destroyed keys."""
+    return Vault(pool, MASTER_KEY, "test-1", destroyed=listed)
 
 
 def enforce(url: str, listed: DestroyedKeys) -> list[UUID]:
@@ -196,7 +174,7 @@ def test_where_the_list_cannot_be_written_nobody_is_erased(url: str, ledger: Led
 
     assert (names(url), erasures(url)) == (["王小明"], [])
     listed.path.parent.unlink()
-    assert erase(ledger, ada) == 2
+    assert erase(ledger, ada).position == 2
 
 
 # What is restored.

@@ -1,9 +1,7 @@
 """Erasing a person: the entry and the keys in one transaction, for good, and whoever had the keys in memory."""
 
 import hashlib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,7 +19,6 @@ from ledger.database import Duty
 from ledger.destroyed import DestroyedKeys
 from ledger.reading import decoded, line
 from ledger.vault import Vault
-from ledger.writer import Writer
 from tests.conftest import MASTER_KEY, acting
 from tests.ledger.erasing import LONG_AGO, alive, complain, erase, everything, register, sealed_names, stranger
 from tests.ledger.refusals import refused_with
@@ -29,18 +26,10 @@ from tests.ledger.refusals import refused_with
 Pool = ConnectionPool[Connection[Any]]
 
 
-@pytest.fixture
-def listed(tmp_path: Path) -> DestroyedKeys:
-    """A list of destroyed keys."""
-    return DestroyedKeys(tmp_path / "kept" / "destroyed-keys")
-
-
-@pytest.fixture
-def ledger(url: str, pool: Pool, listed: DestroyedKeys) -> Iterator[Ledger]:
-    """A ledger ready for commands, with a list of destroyed keys."""
-    opened = Ledger(pool, Writer(url), Vault(pool, MASTER_KEY, "test-1", destroyed=listed))
-    yield opened
-    opened.close()
+@pytest.fixture(name="vault")
+def with_a_list(pool: Pool, listed: DestroyedKeys) -> Vault:
+    """The vault of the ledger, with a list of destroyed keys."""
+    return Vault(pool, MASTER_KEY, "test-1", destroyed=listed)
 
 
 def test_the_entry_says_what_was_destroyed_and_the_key_is_gone(
