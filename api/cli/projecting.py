@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from psycopg import Connection
 
 from ledger import database
 from ledger.database import Duty
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine import posting, projector
+from projections.engine.ahead import Ahead
 from projections.engine.model import ReadModel, named
 from projections.engine.rebuilding import Advance
 
@@ -36,8 +36,7 @@ def project(
     url = ready_url(load())
     built = build_missing(url)
     if once:
-        with database.connect(url, Duty.PROJECTOR) as connection:
-            posted = catch_up(connection)
+        posted = catch_up(url)
         facts({"built": built, "posted": posted} if json else {"built": len(built), "posted": posted}, json)
         return
     stopping = told_to_stop(attached=attached)
@@ -57,11 +56,11 @@ def build_missing(url: str) -> list[str]:
     return [build.model for build in projector.prepare(url, shown)]
 
 
-def catch_up(connection: Connection[Any]) -> int:
+def catch_up(url: str) -> int:
     """Post until the read models stand at the head, with progress; gives how many entries were posted."""
     posted = 0
-    with progress("Posting") as advance:
-        while count := posting.catch_up(connection):
+    with database.connect(url, Duty.PROJECTOR) as connection, Ahead(url) as ahead, progress("Posting") as advance:
+        while count := posting.catch_up(connection, reading=ahead.read):
             posted += count
             advance(posted)
     return posted

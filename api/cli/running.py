@@ -66,8 +66,7 @@ def run() -> None:
     if empty:
         _simulate(settings)
     build_missing(url)
-    with database.connect(url, Duty.PROJECTOR) as connection:
-        catch_up(connection)
+    catch_up(url)
     if empty:
         _review(settings, url)
     with helpers():
@@ -82,12 +81,12 @@ def _simulate(settings: Settings) -> None:
 
 
 def _review(settings: Settings, url: str) -> None:
-    with open_desk(settings) as desk, database.connect(url, Duty.PROJECTOR) as connection:
+    with open_desk(settings) as desk:
         now = datetime.now(UTC)
         if desk.ledger.in_force(TierRule, now):
             with desk.pool.connection() as reader, progress("Assigning tiers") as advance:
                 review(desk.ledger, reader, now, advance)
-            catch_up(connection)
+            catch_up(url)
 
 
 @contextmanager

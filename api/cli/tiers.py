@@ -4,9 +4,6 @@ from typing import Annotated
 
 import typer
 
-from ledger import database
-from ledger.database import Duty
-
 from ..settings import load
 from ..tier_review import review
 from ..wiring import open_desk
@@ -29,9 +26,8 @@ def review_tiers(
     settings = load()
     with open_desk(settings) as desk:
         build_missing(desk.url)
-        with database.connect(desk.url, Duty.PROJECTOR) as connection:
-            catch_up(connection)
-            with desk.pool.connection() as reader, progress("Assigning tiers") as advance:
-                found = review(desk.ledger, reader, instant, advance)
-            catch_up(connection)
+        catch_up(desk.url)
+        with desk.pool.connection() as reader, progress("Assigning tiers") as advance:
+            found = review(desk.ledger, reader, instant, advance)
+        catch_up(desk.url)
     facts(found._asdict(), json)

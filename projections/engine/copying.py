@@ -29,14 +29,13 @@ Values = Callable[[Any], Sequence[Any]]
 Shape = tuple[Values, type[msgspec.Struct], msgspec.json.Decoder[Any]]
 
 
-def load(connection: Connection[Any], model: type[ReadModel], name: str, rows: Sequence[ReadModel]) -> None:
-    """Copy new rows into a build's table; raises one of ``table.UNFIT`` for a row it cannot hold."""
-    if not rows:
+def load(connection: Connection[Any], model: type[ReadModel], name: str, csv: bytes) -> None:
+    """Copy new rows, as :func:`lines` gives them, into a build's table; raises one of ``table.UNFIT``."""
+    if not csv:
         return
     statement = sql.SQL(COPY).format(
         table=table.table(name), columns=sql.SQL(", ").join(map(sql.Identifier, model.__struct_fields__))
     )
-    csv = lines(model, rows)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(csv)
 
@@ -47,7 +46,7 @@ def load_fitting(
     """Copy new rows into a build's table, but for those it cannot hold, which are given back."""
     try:
         with connection.transaction():
-            load(connection, model, name, rows)
+            load(connection, model, name, lines(model, rows))
     except table.UNFIT:
         if len(rows) == 1:
             return [*rows]

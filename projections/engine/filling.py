@@ -1,9 +1,7 @@
 """Filling builds: the ledger read and decoded once for several parts, each folded into the table of its build."""
 
-import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +14,7 @@ from ledger.reading import BLOCK, copy_blocks, decoded_lines
 from . import copying, mirroring
 from .bulk import Bulk
 from .corrections import Corrections, corrections
+from .interpreter import set_to_fold
 from .model import ReadModel, folds, of_types
 from .parts import Part
 
@@ -52,7 +51,7 @@ def fill_by(
     # Whether two processors work for one stream or three, they do the same work; the third is better left to others.
     reader.execute("SET max_parallel_workers_per_gather = 0")
     known = {position: corrections(reader, position) for position in {part.cut.position for part in parts}}
-    with without_gc(), writer.transaction(), ThreadPoolExecutor(1) as thread:
+    with set_to_fold(), writer.transaction(), ThreadPoolExecutor(1) as thread:
         working = [_begun(writer, part, known[part.cut.position], thread) for part in parts]
         for stretch in _stretches(parts):
             its = [each for each in working if stretch[0] in each.part.positions()]
@@ -173,15 +172,3 @@ def _entries(reader: Connection[Any], parts: Sequence[Part], known: Known, stret
         condition = of_types(set().union(*(part.types() for part in parts)))
     for lines in copy_blocks(reader, fields, condition, stretch.start, stretch.stop - 1):
         yield decoded_lines(lines)
-
-
-@contextmanager
-def without_gc() -> Iterator[None]:
-    """Do without the collector of cycles, which would go through all rows again and again; there are none in them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

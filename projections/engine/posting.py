@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple, Self
 
@@ -10,16 +11,18 @@ from psycopg import Connection, sql
 from domain.event import Event
 from ledger.reading import BLOCK, copy_blocks, decoded_lines, head
 
-from . import builds, copying, mirroring, table
+from . import builds, mirroring, table
 from .builds import Build
 from .corrections import CORRECTING, corrections_in, redirected
 from .cut import Cut
 from .folding import Step, fold_steps, steps
 from .forgotten import ERASING
+from .interpreter import set_to_fold
+from .keeping import Packed, keep, pack
 from .links import MERGING, Links
 from .model import ReadModel, envelope_needed, fingerprint, folds, models, of_types
 from .quarantine import Quarantine
-from .refolding import Check, keys_to_refold, refold
+from .refolding import keys_to_refold
 
 BATCH_MAX = 5_000
 """Why: some 4 MB of entries and well under a second of work, so a projector stops and starts quickly."""
@@ -68,7 +71,10 @@ class Batch(NamedTuple):
 
 
 class Posting:
-    """One batch on its way into one build: looked up, folded, written, in this order."""
+    """One batch on its way into one build: looked up, folded, written, in this order.
+
+    Looking up and writing is PostgreSQL's work, folding is Python's, so that both can be at it for different builds.
+    """
 
     def __init__(self, connection: Connection[Any], model: type[ReadModel], build: Build, batch: Batch) -> None:
         """Post the entries of the batch after the build's position, in the caller's transaction."""
@@ -76,6 +82,8 @@ class Posting:
         self._rows: dict[Any, ReadModel] = {}
         self._anew: set[Any] = set()
         self._todo: list[Step] = []
+        self._stood: list[str] = []
+        self._packed: Packed | None = None
         if not model.spec.mirrors_entries:
             self._todo = list(steps(model, redirected(model, self._batch.entries, batch.links)))
 
@@ -93,21 +101,39 @@ class Posting:
             self._aside = Quarantine(connection, build)
             held = self._aside.holds
             self._todo = [step for step in self._todo if step.key not in self._anew and not held(step.key)]
-            # A feed's own row is new with its entry; only rows found by another field can be there already.
-            asked = {step.key for step in self._todo if not model.spec.is_feed or step.fold.amends}
-            self._rows = table.select(connection, model, build.table, asked)
+            self._stood = table.stored(connection, model, build.table, _asked(model, self._todo))
 
     def fold(self) -> None:
-        """Fold the entries into the rows."""
+        """Fold the entries into the rows, and pack these."""
+        self._rows = table.rows(self._model, self._stood)
+        standing = set(self._rows)
         fold_steps(self._model, self._rows, self._todo, self._anew)
+        if not self._anew:
+            # One that does not fit is found in writing.
+            with suppress(*table.UNFIT):
+                self._packed = pack(self._model, self._rows, standing)
 
     def write(self) -> Build:
         """Put the rows into the build's table; gives the build as it stands then."""
         build, to = self._build, self._batch.to
         if self._todo or self._anew:
-            put = _put(self._model, build)
-            keep(self._connection, self._model, build, self._rows, self._anew, Cut(to), self._aside, put)
+            keep(self._connection, self._model, build, self._anew, Cut(to), self._aside, self._rows, self._packed)
         return build._replace(position=to)
+
+
+def _asked(model: type[ReadModel], todo: Sequence[Step]) -> set[Any]:
+    """The keys whose rows may stand already.
+
+    A feed's own row is new with its entry, and one that only its stream's first entry begins is new with that.
+    """
+    if model.spec.is_feed:
+        return {step.key for step in todo if step.fold.amends}
+    begun = {step.key for step in todo if _begins(step)} if model.spec.begins else set()
+    return {step.key for step in todo} - begun
+
+
+def _begins(step: Step) -> bool:
+    return step.entry.stream_version == 1 and not step.fold.amends and step.entry.stream_id == step.key
 
 
 def post(connection: Connection[Any], model: type[ReadModel], build: Build, entries: Sequence[Event], to: int) -> Build:
@@ -118,73 +144,11 @@ def post(connection: Connection[Any], model: type[ReadModel], build: Build, entr
     return posting.write()
 
 
-Put = Callable[[Connection[Any], type[ReadModel], str, Iterable[ReadModel]], None]
+Read = Callable[[Connection[Any], int, int], tuple[list[Event], int]]
+"""Reads as :func:`read` does."""
 
 
-def _put(model: type[ReadModel], build: Build) -> Put:
-    """How rows are put into a build's table: what a feed folds of new entries cannot be there, which saves looking."""
-    if not model.spec.is_feed or model.spec.mirrors_entries:
-        return table.upsert
-
-    def put(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:
-        known: list[ReadModel] = []
-        fresh: list[ReadModel] = []
-        for row in rows:
-            (known if row.position <= build.position else fresh).append(row)  # type: ignore[attr-defined]
-        table.upsert(connection, model, name, known)
-        copying.load(connection, model, name, fresh)
-
-    return put
-
-
-def keep(
-    connection: Connection[Any],
-    model: type[ReadModel],
-    build: Build,
-    rows: dict[Any, ReadModel],
-    anew: Iterable[Any],
-    cut: Cut,
-    aside: Quarantine,
-    put: Put,
-) -> None:
-    """Write the rows to the build's table with ``put``, those of the keys in ``anew`` as folded anew up to the cut.
-
-    A row that the table cannot hold counts as the failure of the entry that made it so, unless a later one in the
-    same batch has mended it.
-    """
-    gone = []
-
-    def settle(keys: Iterable[Any], check: Check | None = None) -> None:
-        for key, (row, failure) in refold(connection, model, keys, cut, check).items():
-            aside.note(key, failure)
-            rows.pop(key, None)
-            if row is None:
-                gone.append(key)
-            else:
-                rows[key] = row
-
-    def check(row: ReadModel) -> None:
-        table.check(connection, model, build.table, row)
-
-    settle(anew)
-    try:
-        with connection.transaction():
-            put(connection, model, build.table, rows.values())
-    except table.UNFIT:
-        settle([key for key, row in rows.items() if not _fits(check, row)], check)
-        put(connection, model, build.table, rows.values())
-    table.delete(connection, model, build.table, gone)
-
-
-def _fits(check: Check, row: ReadModel) -> bool:
-    try:
-        check(row)
-    except table.UNFIT:
-        return False
-    return True
-
-
-def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
+def catch_up(connection: Connection[Any], limit: int = BATCH_MAX, reading: Read = read) -> int:
     """Post the next batch to every build in service, in one transaction; gives by how many the hindmost moved on.
 
     Models that stand further back are brought on first; a build of another version of its model is left as it is,
@@ -193,12 +157,12 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX) -> int:
     """
     if not behind(connection):
         return 0
-    with connection.transaction():
+    with set_to_fold(), connection.transaction():
         standing = ours(builds.serving(connection, lock=True))
         if not standing:
             return 0
         after = min(build.position for build in standing.values())
-        entries, last = read(connection, after, limit)
+        entries, last = reading(connection, after, limit)
         batch = Batch.of(connection, entries, last)
         _post_all(connection, [build for build in standing.values() if build.position < last], batch)
     return last - after
@@ -247,4 +211,5 @@ def _needed(*every: type[ReadModel]) -> tuple[frozenset[str], sql.Composed]:
     """
     folding = [model for model in every if not model.spec.mirrors_entries]
     types = {kind.type_name for model in folding for kind in folds(model)} | {kind.type_name for kind in TELLING}
-    return frozenset(field for model in folding for field in envelope_needed(model)), of_types(types)
+    fields = {field for model in folding for field in envelope_needed(model)} | {"stream_id", "stream_version"}
+    return frozenset(fields), of_types(types)

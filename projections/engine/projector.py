@@ -12,10 +12,11 @@ from domain.rule import Rule
 from ledger.database import DatabaseUnavailable, Duty, connect
 
 from . import builds, lease
+from .ahead import Ahead
 from .builds import Build, PostedElsewhere
 from .lease import Lease
 from .model import ReadModel, fingerprint, models
-from .posting import behind, catch_up, ours
+from .posting import Read, behind, catch_up, ours, read
 from .rebuilding import Advance, make_all, roll_back
 from .watching import Watch
 
@@ -97,8 +98,18 @@ LOST = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout
 
 def run(url: str, stopping: Callable[[], bool], notice: Notice) -> None:
     """Post until ``stopping`` says so; a lost database is waited for, and so is another projector that posts."""
+    with Ahead(url) as ahead:
+        turns = Turns(notice, ahead.read)
+        connection = _post(url, turns, stopping, notice)
+    if connection:
+        with suppress(*LOST):
+            turns.lease.give_back(connection)
+        connection.close()
+
+
+def _post(url: str, turns: "Turns", stopping: Callable[[], bool], notice: Notice) -> Connection[Any] | None:
+    """Take turn after turn; gives the connection that stands then, where there is one."""
     connection: Connection[Any] | None = None
-    turns = Turns(notice)
     while not stopping():
         try:
             connection = connection if connection and not connection.closed else _connected(url)
@@ -112,10 +123,7 @@ def run(url: str, stopping: Callable[[], bool], notice: Notice) -> None:
             if connection:
                 connection.close()
             time.sleep(RETRY_S)
-    if connection:
-        with suppress(*LOST):
-            turns.lease.give_back(connection)
-        connection.close()
+    return connection
 
 
 def _connected(url: str) -> Connection[Any]:
@@ -127,9 +135,10 @@ def _connected(url: str) -> Connection[Any]:
 class Turns:
     """What a projector does turn by turn: post while the lease is its own, else stand by."""
 
-    def __init__(self, notice: Notice) -> None:
+    def __init__(self, notice: Notice, reading: Read = read) -> None:
         """Start without the lease; ``notice`` is told what a person should know."""
         self.lease = Lease()
+        self._reading = reading
         self._notice, self._watch, self._standing_by = notice, Watch(notice), False
 
     def take(self, connection: Connection[Any]) -> int:
@@ -145,7 +154,7 @@ class Turns:
             return 0
         with connection.transaction():
             if self.lease.keep(connection):
-                return catch_up(connection)
+                return catch_up(connection, reading=self._reading)
         with suppress(psycopg.errors.InsufficientPrivilege):
             lease.end_unread(connection, HUNG_S)
         return 0

@@ -16,6 +16,7 @@ from .comparing import Difference, compare
 from .cut import Cut
 from .filling import Anew, fill_by, span
 from .hands import Hands, folded
+from .keeping import keep
 from .model import ReadModel, models
 from .parts import Part, Whole, rows_held, shared_out
 from .quarantine import Quarantine
@@ -262,7 +263,7 @@ def _settle(writer: Connection[Any], model: type[ReadModel], build: Build, keys:
     """Fold keys anew, each by itself; those that fail are set aside."""
     aside = Quarantine(writer, build)
     for start in range(0, len(keys), KEYS_AT_ONCE):
-        posting.keep(writer, model, build, {}, keys[start : start + KEYS_AT_ONCE], cut, aside, table.upsert)
+        keep(writer, model, build, keys[start : start + KEYS_AT_ONCE], cut, aside)
 
 
 def _compared(writer: Connection[Any], model: type[ReadModel], build: Build) -> tuple[Build, Difference | None]:

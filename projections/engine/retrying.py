@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
-from . import builds, posting, quarantine, table
+from . import builds, posting, quarantine
 from .checking import key_of
 from .cut import Cut
+from .keeping import keep
 from .model import models
 from .quarantine import Aside, Quarantine
 
@@ -43,6 +44,6 @@ def _retry(connection: Connection[Any], name: str, keys: Sequence[str]) -> list[
         if build is not None:
             model, aside = models()[name], Quarantine(connection, build)
             anew = [key_of(model, key) for key in keys if aside.holds(key)]
-            posting.keep(connection, model, build, {}, anew, Cut(build.position), aside, table.upsert)
+            keep(connection, model, build, anew, Cut(build.position), aside)
         failing = {(each.model, each.key): each for each in quarantine.listed(connection)}
     return [Retried(name, key, failing.get((name, key))) for key in keys]

@@ -70,12 +70,16 @@ def _decoders(model: type[ReadModel]) -> tuple[msgspec.json.Decoder[ReadModel], 
     return msgspec.json.Decoder(model), msgspec.json.Decoder(list[model])  # type: ignore[valid-type]
 
 
-def _checked(model: type[ReadModel], rows: Iterable[ReadModel]) -> Iterator[str]:
-    """The rows as JSON arrays that are sure to be read back: a fold may have put anything into a column."""
+def packed(model: type[ReadModel], rows: Iterable[ReadModel]) -> list[str]:
+    """The rows as JSON arrays that are sure to be read back: a fold may have put anything into a column.
+
+    Raises one of ``UNFIT`` for a row that could not be read back.
+    """
     _, decoder = _decoders(model)
-    for chunk in _chunks(map(encode, rows)):
+    chunks = list(_chunks(map(encode, rows)))
+    for chunk in chunks:
         decoder.decode(chunk)
-        yield chunk.decode()
+    return [chunk.decode() for chunk in chunks]
 
 
 def _chunks(encoded: Iterable[bytes]) -> Iterator[bytes]:
@@ -91,15 +95,18 @@ def _chunks(encoded: Iterable[bytes]) -> Iterator[bytes]:
         yield b"[" + b",".join(chunk) + b"]"
 
 
-def upsert(connection: Connection[Any], model: type[ReadModel], name: str, rows: Iterable[ReadModel]) -> None:
-    """Put rows into a build's table, in place of those with the same keys; raises one of ``UNFIT`` as above."""
+def upsert(connection: Connection[Any], model: type[ReadModel], name: str, chunks: Iterable[str]) -> None:
+    """Put rows, as :func:`packed` gives them, into a build's table, in place of those with the same keys.
+
+    Raises one of ``UNFIT`` for a row that the table cannot hold.
+    """
     others = [column for column in model.__struct_fields__ if column != model.spec.key]
     assignments = [sql.SQL("{c} = excluded.{c}").format(c=sql.Identifier(column)) for column in others]
     statement = sql.SQL(
         "INSERT INTO {t} SELECT * FROM json_populate_recordset(NULL::{t}, %s::json)"
         " ON CONFLICT ({key}) DO UPDATE SET {assignments}"
     ).format(t=table(name), key=sql.Identifier(model.spec.key), assignments=sql.SQL(", ").join(assignments))
-    for chunk in _checked(model, rows):
+    for chunk in chunks:
         connection.execute(statement, (chunk,))
 
 
@@ -107,7 +114,7 @@ def check(connection: Connection[Any], model: type[ReadModel], name: str, row: R
     """Raise one of ``UNFIT`` when a build's table cannot hold the row."""
     statement = sql.SQL("SELECT FROM json_populate_recordset(NULL::{t}, %s::json)").format(t=table(name))
     with connection.transaction():
-        connection.execute(statement, (next(_checked(model, [row])),))
+        connection.execute(statement, tuple(packed(model, [row])))
 
 
 def delete(connection: Connection[Any], model: type[ReadModel], name: str, keys: Iterable[Any]) -> None:
@@ -117,14 +124,23 @@ def delete(connection: Connection[Any], model: type[ReadModel], name: str, keys:
         connection.execute(statement, (unwanted,))
 
 
-def select(connection: Connection[Any], model: type[ReadModel], name: str, keys: Iterable[Any]) -> dict[Any, ReadModel]:
-    """The rows of the given keys, by key."""
+def stored(connection: Connection[Any], model: type[ReadModel], name: str, keys: Iterable[Any]) -> list[str]:
+    """The rows of the given keys, each as JSON."""
     wanted = list(keys)
     if not wanted:
-        return {}
+        return []
     statement = sql.SQL("SELECT row_to_json(r)::text FROM {} r WHERE r.{} = ANY(%s)").format(
         table(name), sql.Identifier(model.spec.key)
     )
+    return [text for (text,) in connection.execute(statement, (wanted,))]
+
+
+def rows(model: type[ReadModel], texts: Iterable[str]) -> dict[Any, ReadModel]:
+    """Rows that were stored, by key."""
     decoder, _ = _decoders(model)
-    rows = (decoder.decode(text) for (text,) in connection.execute(statement, (wanted,)))
-    return {getattr(row, model.spec.key): row for row in rows}
+    return {getattr(row, model.spec.key): row for row in map(decoder.decode, texts)}
+
+
+def select(connection: Connection[Any], model: type[ReadModel], name: str, keys: Iterable[Any]) -> dict[Any, ReadModel]:
+    """The rows of the given keys, by key."""
+    return rows(model, stored(connection, model, name, keys))

@@ -22,6 +22,7 @@ from ledger.sources.world.parameters import World
 from ledger.vault import Vault
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine import posting, projector
+from projections.engine.ahead import Ahead
 from tests.bench.measure import Result, fresh_database, rate
 from tests.conftest import MASTER_KEY
 
@@ -96,10 +97,10 @@ def _ours(server_url: str) -> tuple[int, float]:
         with database.connect(url, Duty.IMPORTER) as connection, database.pool(url, Duty.IMPORTER, size=1) as pool:
             world = World(customers=CUSTOMERS, months=24, seed=1, until=datetime(2026, 7, 1, tzinfo=UTC))
             entries = simulate(connection, Vault(pool, MASTER_KEY, "bench"), world).entries
-        with database.connect(url, Duty.PROJECTOR) as connection:
+        with database.connect(url, Duty.PROJECTOR) as connection, Ahead(url) as ahead:
 
             def drain() -> None:
-                while posting.catch_up(connection):
+                while posting.catch_up(connection, reading=ahead.read):
                     pass
 
             return entries, rate(entries, drain)

@@ -154,7 +154,7 @@ def test_whatever_stands_in_a_row_comes_back(
     with connection.transaction(force_rollback=True):
         table.create(connection, odd, "test_odd")
 
-        copying.load(connection, odd, "test_odd", rows)
+        copying.load(connection, odd, "test_odd", copying.lines(odd, rows))
 
         assert table.select(connection, odd, "test_odd", [row.customer_id for row in rows]) == {
             row.customer_id: row for row in rows
