@@ -5,7 +5,8 @@ weight for what is computed rather than read. It is told in ``extensions.cost``.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from graphql import (
@@ -41,7 +42,7 @@ COST_MAX = 10_000
 TOTAL_COST = 50
 """Why: a total counts up to 10 000 index entries, about as long as reading fifty rows takes."""
 AS_OF_COST = 500
-"""Why: up to 20 000 entries are read and folded, which keeps a core busy as long as a metric does."""
+"""Why: up to 20 000 entries are read and folded, for all rows at once, which keeps a core busy as a metric does."""
 
 TEXT_MAX = 50_000
 """Why: ten times the longest operation a frontend needs; 500 of them are kept, comments and all."""
@@ -85,21 +86,26 @@ def _selection_sets(document: DocumentNode) -> Iterator[SelectionSetNode]:
 
 def refuse_depth(operation: OperationDefinitionNode, fragments: Fragments) -> None:
     """Refuse ``OPERATION_TOO_LARGE`` for too deep a selection."""
-    depth = _Depth(fragments).of(operation.selection_set)
+    depth = _Measure(fragments, partial(max, default=0), lambda _, below: 1 + below).of(operation.selection_set)
     TOO_LARGE.refuse_if(
         depth > DEPTH_MAX, problem=f"The operation is {depth} levels deep; at most {DEPTH_MAX} are taken."
     )
 
 
-class _Depth:
+class _Measure:
     """Each fragment is measured once, however often it is spread."""
 
-    def __init__(self, fragments: Fragments) -> None:
-        self._fragments = fragments
+    def __init__(
+        self,
+        fragments: Fragments,
+        together: Callable[[Iterable[int]], int],
+        field: Callable[[FieldNode, int], int],
+    ) -> None:
+        self._fragments, self._together, self._field = fragments, together, field
         self._known: dict[str, int] = {}
 
     def of(self, selection_set: SelectionSetNode | None) -> int:
-        return max(map(self._below, selection_set.selections), default=0) if selection_set else 0
+        return self._together(map(self._below, selection_set.selections)) if selection_set else 0
 
     def _below(self, node: SelectionNode) -> int:
         if isinstance(node, FragmentSpreadNode):
@@ -109,7 +115,7 @@ class _Depth:
             return self._known[name]
         if isinstance(node, FieldNode):
             # Introspection has a limit of its own.
-            return 0 if node.name.value.startswith("__") else 1 + self.of(node.selection_set)
+            return 0 if node.name.value.startswith("__") else self._field(node, self.of(node.selection_set))
         return self.of(node.selection_set)  # type: ignore[attr-defined]
 
 
@@ -117,7 +123,9 @@ def cost(
     root: GraphQLObjectType, operation: OperationDefinitionNode, fragments: Fragments, variables: Mapping[str, Any]
 ) -> int:
     """What an operation costs with these variables; refuses ``OPERATION_TOO_LARGE`` above ``COST_MAX``."""
+    past = _Measure(fragments, sum, lambda node, below: below + asks_past(node, variables))
     total = _Cost(fragments, variables).of(root, operation.selection_set, 1)
+    total += AS_OF_COST * past.of(operation.selection_set)
     TOO_LARGE.refuse_if(
         total > COST_MAX, problem=f"The operation costs {total}, at most {COST_MAX} is taken; ask for smaller pages."
     )
@@ -162,17 +170,7 @@ class _Cost:
         if node.name.value == "pageInfo":
             # To know whether a page has a next one, it is read.
             return size
-        return below + weight(field) + (AS_OF_COST if self._past(node) else 0)
-
-    def _past(self, node: FieldNode) -> bool:
-        """Whether it asks as of a moment of the past."""
-        given = [argument.value for argument in node.arguments or () if argument.name.value == "asOf"]
-        return any(
-            self._variables.get(value.name.value)
-            if isinstance(value, VariableNode)
-            else not isinstance(value, NullValueNode)
-            for value in given
-        )
+        return below + weight(field)
 
     def _page(self, node: FieldNode) -> int:
         """The largest page the arguments may give."""
@@ -186,6 +184,17 @@ class _Cost:
             given = self._variables.get(value.name.value)
             return given if isinstance(given, int) else None
         return min(int(value.value), PAGE_MAX**3) if isinstance(value, IntValueNode) else None
+
+
+def asks_past(node: FieldNode, variables: Mapping[str, Any]) -> bool:
+    """Whether a field asks as of a moment of the past."""
+    given = [argument.value for argument in node.arguments or () if argument.name.value == "asOf"]
+    return any(
+        variables.get(value.name.value) is not None
+        if isinstance(value, VariableNode)
+        else not isinstance(value, NullValueNode)
+        for value in given
+    )
 
 
 def weight(field: GraphQLField) -> int:

@@ -3,19 +3,20 @@
 However deep a selection goes, from a page of customers to each one's latest cases and their histories, it is one
 statement: relations become subqueries that give JSON. So there is nothing to batch, and no row asks the database again.
 
-A plan for the past is the same statement but for the names it reads from: what stands for them is gathered first, from
-the reaches that the plan tells of.
+A part that asks as of a moment of the past is the same but for the name it reads from, which tells the moment, too:
+what stands for such names is gathered first, from the reaches that the plan tells of.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLField, GraphQLObjectType, get_named_type
-from psycopg import sql
-from psycopg.sql import SQL, Composable, Identifier, Literal
+from psycopg.sql import SQL, Composable, Identifier, Literal, Placeholder
 
 from domain.vocabulary import Role
 from projections.engine.hints import optional
+from projections.engine.sources import named
 from projections.engine.table import table
 
 from . import access, shape
@@ -32,8 +33,8 @@ from .types import Leaf
 TOTAL_MAX = 10_000
 """Why: beyond it a reader wants to know that there are many, and counting on would cost more than the page."""
 
-KEY = "key"
-"""The parameter that holds the key of the row asked for, where no argument does."""
+KEY = "the key"
+"""What holds the key of the row asked for beside the variables, where no argument does; no variable is called so."""
 
 Where = Callable[[Identifier], Composable]
 
@@ -45,11 +46,13 @@ class Plan(NamedTuple):
     bindings: Mapping[str, Later]
     shape: Shape
     models: frozenset[str]
-    """The read models it reads."""
+    """The read models that it reads as they stand."""
+    moments: Sequence[Later] = ()
+    """The moments of the past that it reads as of, each as an ``AsOf`` of the request gives it."""
     reaches: Sequence[Reach] = ()
-    """Of a plan for the past: what it needs, the rows of the field itself first."""
+    """Of a plan with moments: what it needs, the rows of the field itself first."""
     turned: str | None = None
-    """Of a plan for a page of the past: the statement for what ``turning`` holds in the rows of that page."""
+    """Of such a plan for a page: the statement for what ``turning`` holds in the rows of that page."""
     turning: Sequence[str] = ()
     """The columns by which all else hangs on the rows of a page."""
 
@@ -61,11 +64,19 @@ class Plan(NamedTuple):
 class Row:
     """What one row of a statement gives: columns and subqueries, each once, by place."""
 
-    def __init__(self, alias: Identifier, number: int = 0) -> None:
-        """Start a row of the table known as ``alias``, of the reach of that number."""
-        self.alias, self.number = alias, number
+    def __init__(self, reach: Reach, number: int) -> None:
+        """Start a row of a reach, the one of that number."""
+        self.reach, self.number = reach, number
+        self.alias = Identifier(f"t{number}")
         self._places: dict[object, int] = {}
         self._parts: list[Composable] = []
+
+    @property
+    def source(self) -> Composable:
+        """What it is read from, and its alias there."""
+        model, moment = self.reach.model, self.reach.moment
+        read = table(model) if moment is None else Identifier(named(model, moment))
+        return SQL("{} {}").format(read, self.alias)
 
     def place(self, name: object, part: Composable) -> int:
         """The place of a part, known by its name; added when it is new."""
@@ -86,20 +97,21 @@ class Row:
 class Planner:
     """Plans one field for a viewer's role; refuses ``FORBIDDEN``, ``BAD_FILTER``, ``BAD_PAGE`` and ``BAD_CURSOR``."""
 
-    def __init__(self, scope: Scope, role: Role, *, past: bool = False) -> None:
-        """Plan in ``scope`` for ``role``, for the views as they stand or for what stood there in the ``past``."""
-        self._scope, self._role, self._past = scope, role, past
+    def __init__(self, scope: Scope, role: Role) -> None:
+        """Plan in ``scope`` for ``role``."""
+        self._scope, self._role = scope, role
         self._bindings: dict[str, Later] = {}
+        self._moments: dict[str, Later] = {}
         self._reaches: list[Reach] = []
         self._turned: str | None = None
         self._turning: Sequence[str] = ()
 
     def one(self, name: str, field: GraphQLField, nodes: list[FieldNode]) -> Plan:
-        """Plan for a row of a book: the one whose key the field's argument gives, else the parameter ``KEY``."""
-        book = books()[name]
-        given = Arguments(field, nodes[0], self._scope).later(key_name(name))
-        key = self._bind(given) if given else sql.Placeholder(KEY)
-        reach = Reach(book.name, book.key, given)
+        """Plan for a row of a book: the one whose key the field's argument gives, else that under ``KEY``."""
+        book, arguments = books()[name], Arguments(field, nodes[0], self._scope)
+        given = arguments.later(key_name(name)) or itemgetter(KEY)
+        key = self._bind(given)
+        reach = Reach(book.name, book.key, self._moment(arguments), given)
         statement, shaped = self._row(reach, field, nodes, lambda alias: self._equal(alias, book.key, key))
         return self._plan(statement, shaped)
 
@@ -110,15 +122,25 @@ class Planner:
 
     def _plan(self, statement: Composable, shaped: Shape) -> Plan:
         text = SQL("SELECT ({})::text").format(statement).as_string()
-        models = frozenset(reach.model for reach in self._reaches)
-        if not self._past:
+        models = frozenset(reach.model for reach in self._reaches if reach.moment is None)
+        if not self._moments:
             return Plan(text, self._bindings, shaped, models)
-        return Plan(text, self._bindings, shaped, models, self._reaches, self._turned, self._turning)
+        moments = [*self._moments.values()]
+        return Plan(text, self._bindings, shaped, models, moments, self._reaches, self._turned, self._turning)
+
+    def _moment(self, arguments: Arguments, above: Row | None = None) -> int | None:
+        """The number of the moment that a field asks as of, or else of that of the row ``above`` it."""
+        asked = arguments.later("asOf")
+        if asked is None:
+            return above.reach.moment if above else None
+        written = arguments.written("asOf")
+        self._moments.setdefault(written, asked)
+        return [*self._moments].index(written)
 
     def _bind(self, value: Later) -> Composable:
         name = f"p{len(self._bindings)}"
         self._bindings[name] = value
-        return sql.Placeholder(name)
+        return Placeholder(name)
 
     def _equal(self, alias: Identifier, column: str, to: Composable) -> Composable:
         return SQL("{}.{} = {}").format(alias, Identifier(column), to)
@@ -127,22 +149,14 @@ class Planner:
         book = books()[reach.model]
         access.refuse_unless(self._role, book.readers, f"read {book.many}")
         self._reaches.append(reach)
-        number = len(self._reaches) - 1
-        return Row(Identifier(f"t{number}"), number)
-
-    def _source(self, book: Book) -> Composable:
-        """What a book's rows are read from."""
-        return Identifier(book.name) if self._past else table(book.name)
+        return Row(reach, len(self._reaches) - 1)
 
     def _row(
         self, reach: Reach, field: GraphQLField, nodes: Iterable[FieldNode], where: Where
     ) -> tuple[Composable, Shape]:
         book, row = books()[reach.model], self._enter(reach)
         shaped = self._object(book, get_named_type(field.type), nodes, row)  # type: ignore[arg-type]
-        statement = SQL("SELECT {} FROM {} {} WHERE {}").format(
-            row.json(), self._source(book), row.alias, where(row.alias)
-        )
-        return statement, shaped
+        return SQL("SELECT {} FROM {} WHERE {}").format(row.json(), row.source, where(row.alias)), shaped
 
     def _object(self, book: Book, type_: GraphQLObjectType, nodes: Iterable[FieldNode], row: Row) -> Shape:
         """Place what is selected of a row into the statement's row, and shape it from there."""
@@ -166,7 +180,8 @@ class Planner:
         local = SQL("{}.{}").format(row.alias, Identifier(relation.local))
         if relation.many:
             return self._page(book, field, nodes, (relation, row))
-        reach = Reach(book.name, relation.column, above=_above(relation, row))
+        moment = self._moment(Arguments(field, nodes[0], self._scope), row)
+        reach = Reach(book.name, relation.column, moment, above=_above(relation, row))
         return self._row(reach, field, nodes, lambda alias: self._equal(alias, relation.column, local))
 
     def _page(
@@ -176,7 +191,8 @@ class Planner:
         arguments = Arguments(field, nodes[0], self._scope)
         offered = filters(book.model, of[0].column if of else None)
         given = {column: value for column in offered if (value := arguments.later(camel(column)))}
-        reach = of_page(book.name, given) if of is None else Reach(book.name, of[0].column, above=_above(*of))
+        moment = self._moment(arguments, of[1] if of else None)
+        reach = Reach(book.name, of[0].column, moment, above=_above(*of)) if of else of_page(book.name, given, moment)
         row = self._enter(reach)
         held = {column: self._bind(_known(book, column, value)) for column, value in given.items()}
         if of:
@@ -188,29 +204,28 @@ class Planner:
         conditions += cut.within(row.alias, self._bind)
         page = Page(cut, row, self._scope, lambda type_, places: self._object(book, type_, places, row))
         shaped = page.shape(field, nodes)
-        if self._past and not of:
-            self._turn(book, row, cut, conditions)
-        rows = self._rows(book, row, cut, conditions)
-        total = self._total(book, row.alias, conditions) if page.counted else SQL("NULL")
+        if self._moments and not of:
+            self._turn(row, cut, conditions)
+        rows = self._rows(row, cut, conditions)
+        total = self._total(row, conditions) if page.counted else SQL("NULL")
         return SQL("SELECT json_build_array(({}), {})").format(rows, total), shaped
 
-    def _turn(self, book: Book, row: Row, cut: Slice, conditions: list[Composable]) -> None:
+    def _turn(self, row: Row, cut: Slice, conditions: list[Composable]) -> None:
         """Plan for what all else hangs on, of the rows of a page and not of all there are."""
         below = (reach.above for reach in self._reaches if reach.above)
         self._turning = list(dict.fromkeys(column for number, column in below if number == row.number))
         if self._turning:
-            narrow = Row(row.alias)
+            narrow = Row(row.reach, row.number)
             for column in self._turning:
                 narrow.column(column)
-            statement = self._rows(book, narrow, cut, conditions)
+            statement = self._rows(narrow, cut, conditions)
             self._turned = SQL("SELECT ({})::text").format(statement).as_string()
 
-    def _rows(self, book: Book, row: Row, cut: Slice, conditions: list[Composable]) -> Composable:
+    def _rows(self, row: Row, cut: Slice, conditions: list[Composable]) -> Composable:
         order, limit = cut.order_by(row.alias), Literal(cut.size + 1)
         tail = SQL("ORDER BY {} LIMIT {}").format(order, limit)
         found = [
-            SQL("{} {} {}").format(self._source(book), row.alias, _where([*conditions, *way]))
-            for way in ways(cut, row.alias, self._bind)
+            SQL("{} {}").format(row.source, _where([*conditions, *way])) for way in ways(cut, row.alias, self._bind)
         ]
         source = found[0]
         if len(found) > 1:
@@ -221,9 +236,9 @@ class Planner:
             row.json(), source, tail
         )
 
-    def _total(self, book: Book, alias: Identifier, conditions: list[Composable]) -> Composable:
-        return SQL("(SELECT count(*) FROM (SELECT FROM {} {} {} LIMIT {}) counted)").format(
-            self._source(book), alias, _where(conditions), Literal(TOTAL_MAX)
+    def _total(self, row: Row, conditions: list[Composable]) -> Composable:
+        return SQL("(SELECT count(*) FROM (SELECT FROM {} {} LIMIT {}) counted)").format(
+            row.source, _where(conditions), Literal(TOTAL_MAX)
         )
 
 

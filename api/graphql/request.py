@@ -39,9 +39,6 @@ FOLDING_MAX = 2
 """Why: folding keeps a core of this process busy, and all other requests share it."""
 OPENED_AT_ONCE_MAX = 200
 """Why: so many take a millisecond or two, for which no other request should wait longer."""
-INDIRECT = {"atLeast", "asOf"}
-"""Arguments that take more than one statement to obey."""
-
 Told = TypeVar("Told")
 
 
@@ -99,18 +96,17 @@ class Context:
         key: Mapping[str, Any] | None = None,
         *,
         at_least: int | None = None,
-        as_of: Any = None,
         wait_s: float | None = None,
     ) -> Ready | None:
         """The selected parts of a row of a book, its key given by the field's argument or by ``key``."""
-        plan = self._planned(info, lambda planner, field: planner.one(book, field, info.field_nodes), as_of)
-        value = await self._answer(plan, key or {}, at_least, as_of, wait_s)
+        plan = self._planned(info, lambda planner, field: planner.one(book, field, info.field_nodes))
+        value = await self._answer(plan, key or {}, at_least, wait_s)
         return None if value is None else Ready(value)
 
-    async def page(self, info: Info, book: str, at_least: int | None = None, as_of: Any = None) -> Ready:
+    async def page(self, info: Info, book: str, at_least: int | None = None) -> Ready:
         """The selected parts of a page of a book."""
-        plan = self._planned(info, lambda planner, field: planner.many(book, field, info.field_nodes), as_of)
-        return Ready(await self._answer(plan, {}, at_least, as_of))
+        plan = self._planned(info, lambda planner, field: planner.many(book, field, info.field_nodes))
+        return Ready(await self._answer(plan, {}, at_least))
 
     async def fold(self, work: Callable[[Connection[Any]], Told]) -> Told:
         """What some work on the ledger gives, done in a thread and on a connection of its own."""
@@ -182,26 +178,25 @@ class Context:
         self._takes.append(Take(purpose, taken, {subject_of(entry) for entry in entries}))
 
     async def _answer(
-        self, plan: Plan, key: Mapping[str, Any], at_least: int | None, as_of: Any, wait_s: float | None = None
+        self, plan: Plan, key: Mapping[str, Any], at_least: int | None, wait_s: float | None = None
     ) -> Any:
-        """A plan's answer from the views as they stand, once they stand far enough, or as of a moment of the past."""
-        await self.services.reader.wait(() if as_of else plan.models, at_least, wait_s)
-        if not as_of:
-            return await self._read(plan, key)
-        source = await self.fold(lambda on: past.read(on, plan, past.asked(as_of), self.scope.variables))
-        return None if source is None else plan.shape(source, self.sealing)
+        """A plan's answer, once the views that it reads stand far enough."""
+        await self.services.reader.wait(plan.models, at_least, wait_s)
+        return await self._read(plan, key)
 
     async def _read(self, plan: Plan, key: Mapping[str, Any]) -> Any:
-        parameters = {**plan.parameters(self.scope.variables), **key}
-        source = await self.services.reader.json(plan.statement, parameters)
+        variables = {**self.scope.variables, **key}
+        if plan.moments:
+            source = await self.fold(lambda on: past.read(on, plan, variables))
+        else:
+            source = await self.services.reader.json(plan.statement, plan.parameters(variables))
         return None if source is None else plan.shape(source, self.sealing)
 
-    def _planned(self, info: Info, planned: Callable[[Planner, GraphQLField], Plan], as_of: Any) -> Plan:
+    def _planned(self, info: Info, planned: Callable[[Planner, GraphQLField], Plan]) -> Plan:
         def plan() -> Plan:
-            planner = Planner(self.scope, self.viewer.role, past=as_of is not None)
-            return planned(planner, info.parent_type.fields[info.field_name])
+            return planned(Planner(self.scope, self.viewer.role), info.parent_type.fields[info.field_name])
 
-        found: Plan = self._kept((as_of is not None, *info.path.as_list()), plan)
+        found: Plan = self._kept(tuple(info.path.as_list()), plan)
         return found
 
     def _kept(self, what: Hashable, make: Callable[[], Any]) -> Any:
@@ -214,8 +209,7 @@ class Context:
         found: dict[str, Direct] = {}
         for chosen in selected([self.operation.node], self.scope):
             book = asked_by(chosen.name)
-            given = {argument.name.value for argument in chosen.nodes[0].arguments or ()}
-            if book is None or given & INDIRECT:
+            if book is None or any(given.name.value == "atLeast" for given in chosen.nodes[0].arguments or ()):
                 return None
             planner, field = Planner(self.scope, self.viewer.role), schema.query_type.fields[chosen.name]
             plan = planner.many if chosen.name == book.many else planner.one

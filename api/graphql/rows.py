@@ -5,15 +5,13 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-import strawberry
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
-from strawberry.types.field import StrawberryField
 
 from domain.event import events
 from projections.engine.model import columns
 
-from .books import Book, Relation, books, fields, relations
+from .books import Book, books, fields
 from .names import camel
 from .paging import PAGE_MAX, PAGE_USUAL
 from .paths import Path, combinations, filters, is_instant, names_events, paths
@@ -122,22 +120,3 @@ def _bounds(book: Book, offered: list[Path]) -> list[StrawberryArgument]:
 def argument(name: str, shown: Any, doc: str, **default: Any) -> StrawberryArgument:
     """An argument by its name in Python; optional ones default to nothing given."""
     return StrawberryArgument(name, camel(name), StrawberryAnnotation(shown), description=doc, **default)
-
-
-def relate() -> None:
-    """Give every row type the fields of its relations; they are planned with the row and have no resolvers."""
-    for name in books():
-        for field, relation in relations(name).items():
-            definition = row_type(name).__strawberry_definition__
-            definition.fields.append(_related(field, relation))
-
-
-def _related(name: str, relation: Relation) -> StrawberryField:
-    other = books()[relation.model]
-    shown = page_type(other.name) if relation.many else row_type(other.name) | None
-    what = "The rows that belong here" if relation.many else "The one that belongs here"
-    said = f"{what}, as of the same moment. {other.doc}"
-    field: StrawberryField = strawberry.field(name=name, description=said)
-    field.python_name, field.type_annotation = name, StrawberryAnnotation(shown)
-    field.arguments = page_arguments(other.name, relation.column) if relation.many else []
-    return field

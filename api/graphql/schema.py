@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import strawberry
-from graphql import GraphQLSchema
+from graphql import GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.field import StrawberryField
 
@@ -17,9 +17,8 @@ from .entries import entry_queries
 from .explanations import explain_queries
 from .measures import metric_queries
 from .persons import person_queries
-from .queries import book_queries
+from .queries import book_queries, relate
 from .replays import replay_queries
-from .rows import relate
 from .scalars import SCALARS
 from .standing import standing_queries
 
@@ -39,11 +38,16 @@ def schema() -> strawberry.Schema:
         *person_queries(),
     ]
     relate()
-    return strawberry.Schema(
+    made = strawberry.Schema(
         query=_root("Query", f"{ASKED} {_codes()}", queries),
         mutation=_root("Mutation", "What can be done: one mutation for each command of the domain.", mutations()),
         config=StrawberryConfig(scalar_map=SCALARS),
     )
+    for type_ in made._schema.type_map.values():
+        if isinstance(type_, GraphQLInputObjectType):
+            # Only so does graphql-core check what is written in the operation itself, before anything is planned.
+            type_.is_one_of = bool(type_.extensions["strawberry-definition"].is_one_of)
+    return made
 
 
 def executable() -> GraphQLSchema:

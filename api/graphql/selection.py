@@ -14,6 +14,7 @@ from graphql import (
     SelectionSetNode,
     Undefined,
     VariableNode,
+    print_ast,
     value_from_ast,
 )
 
@@ -114,8 +115,16 @@ class Arguments:
             if self._scope.variables.get(variable) is None:
                 return None
             return lambda variables: plain(variables[variable])
-        constant = plain(value_from_ast(given, self._field.args[name].type))
+        type_ = self._field.args[name].type
+        constant = plain(value_from_ast(given, type_))
+        if constant is Undefined:
+            # It is an object with variables in it.
+            return lambda variables: value_from_ast(given, type_, dict(variables))
         return None if constant is None else lambda _: constant
+
+    def written(self, name: str) -> str:
+        """The value as it is written in the operation."""
+        return print_ast(self._given[name])
 
     def _missing(self, given: Any) -> bool:
         return isinstance(given, VariableNode) and given.name.value not in self._scope.variables

@@ -27,7 +27,7 @@ from typing import Any, ClassVar, NamedTuple, NoReturn, get_type_hints
 
 import msgspec
 from msgspec import Struct
-from psycopg import Connection, errors, sql
+from psycopg import Connection, errors
 
 from domain.misfit import Misfit
 from domain.rule import Rule
@@ -36,7 +36,7 @@ from . import builds
 from .cut import Cut
 from .model import ReadModel
 from .sources import Head, Sources
-from .table import postgres_type, table
+from .table import hold, postgres_type
 
 ROWS_MAX = 10_000
 """Why: a metric is a summary; more rows than this are a read model's page."""
@@ -185,13 +185,10 @@ def _bare(statement: str) -> str:
 
 
 def _hold(connection: Connection[Any], metric: type[Metric]) -> None:
-    """Keep the builds that serve in service until the transaction ends.
-
-    The rows of a build that is swapped in after the snapshot was taken would not all be in the snapshot.
-    """
+    """Keep the builds that serve in service until the transaction ends."""
     for model in metric.reads:
         try:
-            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table(model.spec.name)))
+            hold(connection, model.spec.name)
         except errors.UndefinedTable:
             NOT_BUILT.refuse(model=model.spec.name)
 

@@ -21,7 +21,7 @@ from .forgotten import ERASING
 from .links import MERGING, Links
 from .model import ReadModel, columns, folds
 from .refolding import Refolded, links_for, refold, refold_all
-from .table import UNFIT, encode, postgres_type, table
+from .table import UNFIT, encode, hold, postgres_type, table
 
 ON_DEMAND_MAX = 20_000
 """Why: so many entries are read and folded in about half a second; more are better folded once, and kept."""
@@ -62,10 +62,33 @@ class Head(NamedTuple):
 
     def before(self, statement: str) -> str:
         """The statement with this head before it."""
+        if not self.parts:
+            return statement
         own = OWN_PARTS.match(statement)
         if own is None:
             return f"WITH {self.parts} {statement}"
         return f"WITH {own[1] or ''}{self.parts}, {statement[own.end() :]}"
+
+
+class Allowance:
+    """How many entries may still be folded for one statement, whatever moments it asks as of."""
+
+    def __init__(self) -> None:
+        """Start with ``ON_DEMAND_MAX``."""
+        self.left = ON_DEMAND_MAX
+
+
+def named(model: str, moment: int = 0) -> str:
+    """What a statement calls a model as of one of its moments, by number: as of the first by the bare name."""
+    return f"{model} {moment}" if moment else model
+
+
+def wanted_of(connection: Connection[Any], name: str, column: str, among: Collection[Any], wanted: str) -> list[Any]:
+    """What stands in a wanted column of a table of the books, in the rows with one of some values in another."""
+    query = sql.SQL("SELECT DISTINCT {w} FROM {t} WHERE {c} = ANY(%s) AND {w} IS NOT NULL").format(
+        w=sql.Identifier(wanted), t=table(name), c=sql.Identifier(column)
+    )
+    return [value for (value,) in connection.execute(query, (list(among),))]
 
 
 class Sources:
@@ -75,10 +98,15 @@ class Sources:
     all. Every way to add rows refuses ``AS_OF_NOT_BUILT`` where it takes too much, and there is no build to read.
     """
 
-    def __init__(self, connection: Connection[Any], cut: Cut) -> None:
-        """Gather through ``connection``; at most ``ON_DEMAND_MAX`` entries are folded in all."""
-        self._connection, self._cut = connection, cut
-        self._left = ON_DEMAND_MAX
+    def __init__(
+        self, connection: Connection[Any], cut: Cut, moment: int = 0, allowance: Allowance | None = None
+    ) -> None:
+        """Gather through ``connection``, for the statement's ``moment`` of that number.
+
+        At most what is left of ``allowance`` is folded, which the statement's other moments share.
+        """
+        self._connection, self._cut, self._moment = connection, cut, moment
+        self._allowance = allowance or Allowance()
         self._folded: dict[type[ReadModel], dict[Any, Refolded]] = {}
         self._whole: set[type[ReadModel]] = set()
         self._built: dict[type[ReadModel], str] = {}
@@ -102,8 +130,8 @@ class Sources:
             return
         links, keys = self._links(model), values
         if column != model.spec.key:
-            found = hanging(self._connection, model, column, values, self._cut, links, self._left + 1)
-            if found.entries > self._left:
+            found = hanging(self._connection, model, column, values, self._cut, links, self._allowance.left + 1)
+            if found.entries > self._allowance.left:
                 self._built[model] = self._built_as_of(model) or self._refuse(model)
                 return
             keys = found.keys
@@ -118,10 +146,7 @@ class Sources:
     def values(self, model: type[ReadModel], column: str, among: Collection[Any], wanted: str) -> list[Any]:
         """What stands in a wanted column of the rows that have one of some values in another."""
         if model in self._built:
-            query = sql.SQL("SELECT DISTINCT {w} FROM {t} WHERE {c} = ANY(%s) AND {w} IS NOT NULL").format(
-                w=sql.Identifier(wanted), t=table(self._built[model]), c=sql.Identifier(column)
-            )
-            return [value for (value,) in self._connection.execute(query, (list(among),))]
+            return wanted_of(self._connection, self._built[model], column, among, wanted)
         some = set(among)
         rows = (row for row in self._rows(model) if getattr(row, column) in some)
         return list({value for row in rows if (value := getattr(row, wanted)) is not None})
@@ -129,16 +154,19 @@ class Sources:
     def head(self) -> Head:
         """The head of the statement."""
         parts = [
-            sql.SQL("{} AS NOT MATERIALIZED (SELECT * FROM {})").format(_name(model), table(name))
+            sql.SQL("{} AS NOT MATERIALIZED (SELECT * FROM {})").format(self._name(model), table(name))
             for model, name in self._built.items()
         ]
         parameters: dict[str, Any] = {}
         for model in self._folded.keys() - self._built.keys():
-            given = f"books.{model.spec.name}"
+            given = f"books.{named(model.spec.name, self._moment)}"
             # Read once, however often the statement asks for it.
-            parts.append(sql.SQL("{} AS MATERIALIZED ({})").format(_name(model), _records(model, given)))
+            parts.append(sql.SQL("{} AS MATERIALIZED ({})").format(self._name(model), _records(model, given)))
             parameters[given] = self._text(model)
         return Head(sql.SQL(", ").join(parts).as_string(), parameters)
+
+    def _name(self, model: type[ReadModel]) -> sql.Identifier:
+        return sql.Identifier(named(model.spec.name, self._moment))
 
     def _has_all(self, model: type[ReadModel]) -> bool:
         return model in self._built or model in self._whole
@@ -148,10 +176,10 @@ class Sources:
 
     def _afford(self, model: type[ReadModel], keys: Collection[Any] | None, links: Links) -> bool:
         """Whether the entries of some keys, or of all, may still be folded; they are taken from what is left."""
-        many = counted(self._connection, model, keys, self._cut, links, self._left + 1)
-        if many > self._left:
+        many = counted(self._connection, model, keys, self._cut, links, self._allowance.left + 1)
+        if many > self._allowance.left:
             return False
-        self._left -= many
+        self._allowance.left -= many
         return True
 
     def _text(self, model: type[ReadModel]) -> str:
@@ -184,7 +212,7 @@ class Sources:
             return None
         try:
             with self._connection.transaction():
-                self._connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table(found[0])))
+                hold(self._connection, found[0])
         except errors.UndefinedTable:
             # It was dropped a moment ago.
             return None
@@ -214,10 +242,6 @@ class Sources:
             },
         ).fetchone()
         return row is not None and not row[0]
-
-
-def _name(model: type[ReadModel]) -> sql.Identifier:
-    return sql.Identifier(model.spec.name)
 
 
 def _records(model: type[ReadModel], parameter: str) -> sql.Composed:

@@ -35,6 +35,14 @@ def table(name: str) -> sql.Identifier:
     return sql.Identifier(SCHEMA, name)
 
 
+def hold(connection: Connection[Any], name: str) -> None:
+    """Keep a table from being dropped, or a view at the table it shows, until the transaction ends.
+
+    A view is to be held before anything is read: the rows of a build that is swapped in later would not all be seen.
+    """
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table(name)))
+
+
 def create(connection: Connection[Any], model: type[ReadModel], name: str) -> None:
     """Make the table of a build; its indexes come with :func:`index`, after the first load."""
     parts = [

@@ -13,7 +13,7 @@ from projections.engine import projector, sources
 from projections.engine.cut import Cut
 from projections.engine.explaining import explain
 from projections.engine.model import ReadModel, on
-from projections.engine.sources import Head, Sources
+from projections.engine.sources import Allowance, Head, Sources
 from projections.purchase_behaviour import PurchaseBehaviour
 from projections.sales import Sales
 from tests.as_of_builds import make
@@ -82,6 +82,25 @@ def test_all_that_is_gathered_for_a_statement_counts_together(world: World, monk
 
     assert refused.value.code == "AS_OF_NOT_BUILT"
     assert str(refused.value).endswith("daybook rebuild customer_profile --as-of 3")
+
+
+def test_two_moments_of_one_statement_stand_beside_each_other_and_share_what_may_be_folded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.enter([bought("p", "ann", "2026-01-02"), bought("q", "ann", "2026-01-03")])
+    monkeypatch.setattr(sources, "ON_DEMAND_MAX", 3)
+    allowance = Allowance()
+    one, two, three = (Sources(world.connection, Cut(cut), n, allowance) for n, cut in enumerate((1, 2, 2)))
+    one.add(PurchaseBehaviour, "customer_id", [ANN])
+    two.add(PurchaseBehaviour, "customer_id", [ANN])
+
+    statement, given = 'SELECT a.purchases, b.purchases FROM purchase_behaviour a, "purchase_behaviour 1" b', {}
+    for head in (one.head(), two.head(), three.head()):
+        statement, given = head.before(statement), given | head.parameters
+
+    assert world.connection.execute(statement.encode(), given).fetchall() == [(1, 2)]
+    with pytest.raises(Refused, match="daybook rebuild purchase_behaviour --as-of 2"):
+        three.add(PurchaseBehaviour, "customer_id", [ANN])
 
 
 @pytest.mark.parametrize(
