@@ -31,7 +31,7 @@ class Certificate(NamedTuple):
 
 CONTENT = (
     "SELECT (SELECT position FROM books.builds WHERE build_id = %s), count(*),"
-    " coalesce(sum(substr(sha256(convert_to(row_to_json(r)::text, 'UTF8')), 1, 8)::bigint), 0) FROM {} r"
+    " coalesce(sum(substr(sha256(record_send(r)), 1, 8)::bigint), 0) FROM {} r"
 )
 """One pass over a build's rows, in one snapshot; a sum, so that the order in which the rows lie does not matter."""
 SERVING = (
@@ -94,8 +94,9 @@ def advance(connection: Connection[Any], build: Build, position: int) -> None:
 def certify(connection: Connection[Any], build: Build) -> Certificate:
     """Record what the build's rows are now: their number and a checksum, at the position they stand at.
 
-    The checksum is the sum, modulo 2^64, of the first eight bytes of SHA-256 over each row as JSON. Two builds of one
-    definition have the same one where they stand at the same position, however they came there.
+    The checksum is the sum, modulo 2^64, of the first eight bytes of SHA-256 over each row as PostgreSQL sends it in
+    binary, which is the same on every machine. Two builds of one definition have the same one where they stand at the
+    same position, however they came there.
     """
     query = sql.SQL(CONTENT).format(table.table(build.table))
     found = connection.execute(query, (build.id,)).fetchone()

@@ -74,40 +74,49 @@ class Bulk:
             self._fold((entry,), self._late if entry.occurred_at > self._until else self._groups)
 
     def _fold(self, entries: Iterable[Event], groups: Mapping[type[Event], Sequence[Group]]) -> None:
-        rows, anew, handle, by_int = self._rows, self._anew, self._handle, self._by_int
+        rows, by_int, ordered = self._rows, self._by_int, self._ordered
         for entry in entries:
             for key_of, handlers, elsewhere in groups.get(type(entry), ()):
                 key = key_of(entry)
                 if key is None:
                     continue
                 mark = key.int if by_int else key
-                if mark in anew:
-                    continue
-                row = rows.get(mark)
-                if elsewhere and (row is None or self._ordered):
-                    self._leave(key, entry)
+                row: Any = rows.get(mark)
+                if row is None or elsewhere:
+                    self._begin(handlers, key, mark, entry, elsewhere)
                     continue
                 try:
-                    made = handle(handlers, row, key, entry)
+                    for handle, _, own in handlers:
+                        if not own or entry.stream_id == key:
+                            handle(row, entry)
+                            if ordered:
+                                row.last_occurred_at = entry.occurred_at
                 except Exception:  # noqa: BLE001  (whatever a fold raises, the other keys go on)
-                    anew[mark] = key
-                    continue
-                if row is None and made is not None:
-                    rows[mark] = made
+                    self._fail(key, mark)
 
-    def _handle(self, handlers: Sequence[Handler], row: Any, key: Any, entry: Event) -> Any:
-        """Give an entry to the handlers that take it; gives the row, or ``None`` where there still is none."""
-        for handle, amends, own in handlers:
-            if own and entry.stream_id != key:
-                continue
-            if row is None:
-                if amends:
+    def _begin(self, handlers: Sequence[Handler], key: Any, mark: Any, entry: Event, elsewhere: bool) -> None:
+        """Give an entry to the handlers that take it where there is no row, or it is the row of another entry."""
+        if mark in self._anew:
+            return
+        row: Any = self._rows.get(mark)
+        if elsewhere and (row is None or self._ordered):
+            self._leave(key, entry)
+            return
+        try:
+            for handle, amends, own in handlers:
+                if (amends and row is None) or (own and entry.stream_id != key):
                     continue
-                row = self._model(**{self._model.spec.key: key})
-            handle(row, entry)
-            if self._ordered:
-                row.last_occurred_at = entry.occurred_at
-        return row
+                if row is None:
+                    row = self._rows[mark] = self._model(**{self._model.spec.key: key})
+                handle(row, entry)
+                if self._ordered:
+                    row.last_occurred_at = entry.occurred_at
+        except Exception:  # noqa: BLE001  (whatever a fold raises, the other keys go on)
+            self._fail(key, mark)
+
+    def _fail(self, key: Any, mark: Any) -> None:
+        self._anew[mark] = key
+        self._rows.pop(mark, None)
 
     def _leave(self, key: Any, entry: Event) -> None:
         """Let a key be folded anew, unless the entry corrects one of which the model has no row."""

@@ -41,12 +41,15 @@ def load(connection: Connection[Any], model: type[ReadModel], name: str, csv: by
 
 
 def load_fitting(
-    connection: Connection[Any], model: type[ReadModel], name: str, rows: Sequence[ReadModel]
+    connection: Connection[Any], model: type[ReadModel], name: str, rows: Sequence[ReadModel], csv: bytes | None = None
 ) -> list[ReadModel]:
-    """Copy new rows into a build's table, but for those it cannot hold, which are given back."""
+    """Copy new rows into a build's table, but for those it cannot hold, which are given back.
+
+    ``csv`` may hold all of them as :func:`lines` gives them.
+    """
     try:
         with connection.transaction():
-            load(connection, model, name, lines(model, rows))
+            load(connection, model, name, lines(model, rows) if csv is None else csv)
     except table.UNFIT:
         if len(rows) == 1:
             return [*rows]

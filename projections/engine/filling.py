@@ -1,7 +1,9 @@
 """Filling builds: the ledger read and decoded once for several parts, each folded into the table of its build."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -17,9 +19,12 @@ from .corrections import Corrections, corrections
 from .interpreter import set_to_fold
 from .model import ReadModel, folds, of_types
 from .parts import Part
+from .table import UNFIT
 
 WRITTEN_AT_ONCE = 5_000
 """Why: the rows of a few megabytes; more of them would only wait in memory."""
+WAITING_MAX = 4
+"""Why: so many thousands of rows wait to be written before folding waits for them, as do mirrors in between."""
 MIRRORED_AT_ONCE = 5_000
 """Why: some tens of milliseconds of PostgreSQL's time, between which rows that were folded can be written as well."""
 
@@ -55,14 +60,16 @@ def fill_by(
         working = [_begun(writer, part, known[part.cut.position], thread) for part in parts]
         for stretch in _stretches(parts):
             its = [each for each in working if stretch[0] in each.part.positions()]
-            first = stretch.start
+            first, sorted_out = stretch.start, _Sorting([each.part.model for each in its])
             for entries in _entries(reader, [each.part for each in its], known, stretch):
                 block = range(first, min(first + BLOCK, stretch.stop))
-                for each in its:
-                    each.take(entries, block)
+                for each, concerned in zip(its, sorted_out(entries), strict=True):
+                    each.take(concerned, block)
                 told(len(block))
                 first = block.stop
-        return {each.part.build.id: each.finished() for each in working}
+        for each in working:
+            each.finish()
+        return {each.part.build.id: each.left() for each in working}
 
 
 def _begun(
@@ -70,6 +77,26 @@ def _begun(
 ) -> "_Filling | _Mirroring":
     kind = _Mirroring if part.model.spec.mirrors_entries else _Filling
     return kind(writer, part, known, thread)
+
+
+class _Sorting:
+    """Sorts out which entries concern which models, so that each model looks at its own alone."""
+
+    def __init__(self, chosen: Sequence[type[ReadModel]]) -> None:
+        self._lists: list[list[Event]] = [[] for _ in chosen]
+        self._adders: dict[type[Event], list[Callable[[Event], None]]] = {}
+        for model, own in zip(chosen, self._lists, strict=True):
+            for kind in () if model.spec.mirrors_entries else folds(model):
+                self._adders.setdefault(kind, []).append(own.append)
+
+    def __call__(self, entries: Iterable[Event]) -> Sequence[Sequence[Event]]:
+        """The entries of each model, in lists that are used again for the next entries."""
+        for own in self._lists:
+            own.clear()
+        for entry in entries:
+            for add in self._adders.get(type(entry), ()):
+                add(entry)
+        return self._lists
 
 
 class _Mirroring:
@@ -86,9 +113,12 @@ class _Mirroring:
         if len(self._passed) >= MIRRORED_AT_ONCE:
             self._copy()
 
-    def finished(self) -> list[Any]:
-        """Copy what is left and mark what was corrected; gives the keys whose rows have to be folded anew."""
+    def finish(self) -> None:
+        """Copy what is left."""
         self._copy()
+
+    def left(self) -> list[Any]:
+        """Mark what was corrected; gives the keys whose rows have to be folded anew."""
         outdated = [position for copied in self._copied for position in copied.result()]
         mirroring.mark(self._writer, self.part.model, self.part.build.table, self._known.of(self.part.positions()))
         return outdated
@@ -111,37 +141,43 @@ class _Filling:
         self._waits = part.model.spec.order_by == "occurred_at" and not self._flows
         self._held: list[Event] = []
         self._unfit: list[Any] = []
-        self._writing: Future[list[ReadModel]] | None = None
+        self._writing: deque[Future[list[ReadModel]]] = deque()
 
     def take(self, entries: Sequence[Event], _: range) -> None:
         """Fold the next entries; what is not in order of position is folded in the end."""
         if self._waits:
-            concerned = folds(self.part.model)
-            self._held += [entry for entry in entries if type(entry) in concerned]
+            self._held += entries
             return
         self._bulk.fold(entries)
         if self._flows and len(self._bulk) >= WRITTEN_AT_ONCE:
             self._write(self._bulk.take())
 
-    def finished(self) -> list[Any]:
-        """Write what is left; gives the keys whose rows have to be folded anew."""
+    def finish(self) -> None:
+        """Write what is left."""
         self._bulk.fold(self._held)
         rows = [row for row in self._bulk.take() if self.part.owns(self._key(row))]
         for start in range(0, len(rows), WRITTEN_AT_ONCE):
             self._write(rows[start : start + WRITTEN_AT_ONCE])
+
+    def left(self) -> list[Any]:
+        """The keys whose rows have to be folded anew, once all others are written."""
         self._written()
         return [*filter(self.part.owns, self._bulk.anew), *self._unfit]
 
     def _write(self, rows: Sequence[ReadModel]) -> None:
-        """Let rows be written while the next are folded, once those before them are."""
-        self._written()
-        load = copying.load_fitting
-        self._writing = self._thread.submit(load, self._writer, self.part.model, self.part.build.table, rows)
+        """Let rows be written while the next are folded."""
+        self._written(WAITING_MAX)
+        model, table = self.part.model, self.part.build.table
+        csv = None
+        # What does not fit is found where it is written.
+        with suppress(*UNFIT):
+            csv = copying.lines(model, rows)
+        self._writing.append(self._thread.submit(copying.load_fitting, self._writer, model, table, rows, csv))
 
-    def _written(self) -> None:
-        if self._writing is not None:
-            self._unfit += [self._key(row) for row in self._writing.result()]
-            self._writing = None
+    def _written(self, waiting: int = 0) -> None:
+        """Wait until no more than so many lots of rows wait to be written."""
+        while len(self._writing) > waiting:
+            self._unfit += [self._key(row) for row in self._writing.popleft().result()]
 
     def _key(self, row: ReadModel) -> Any:
         return getattr(row, self.part.model.spec.key)

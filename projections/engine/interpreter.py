@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-TURN_S = 0.000_1
+TURN_S = 0.0001
 """Why: PostgreSQL waits while the thread that has its next statement waits for its turn, usually 5 ms."""
 
 

@@ -16,6 +16,9 @@ SCHEMA = "books"
 LOAD_BYTES_MAX = 16 * 2**20
 """Why: rows sent in one statement; far below the gigabyte that PostgreSQL takes in one value, and soon digested."""
 
+INDEX_MEMORY = "256MB"
+"""Why: the entries of an index on a few million rows are sorted in memory; one index is made at a time."""
+
 UNFIT = (psycopg.DataError, psycopg.IntegrityError, msgspec.MsgspecError, TypeError, ValueError, OverflowError)
 """What is raised for a row that the table cannot hold, or that could not be read back."""
 
@@ -57,6 +60,7 @@ def create(connection: Connection[Any], model: type[ReadModel], name: str) -> No
 def index(connection: Connection[Any], model: type[ReadModel], name: str) -> None:
     """Make the primary key and the declared indexes of a build's table, and its statistics; others may read it."""
     unique, key = f"{name}_pkey", sql.Identifier(model.spec.key)
+    connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", (INDEX_MEMORY,))
     # As a constraint straight away it would lock readers out for as long as the index takes.
     connection.execute(sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(sql.Identifier(unique), table(name), key))
     for listed in model.spec.indexes:
