@@ -1,5 +1,6 @@
 """Builds: each is one table of one version of a read model; one of them serves, behind a view of the model's name."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -81,14 +82,16 @@ def begin(connection: Connection[Any], model: type[ReadModel], occurred_until: d
     return Build(row[0], model.spec.name, model.spec.version, fingerprint(model), 0, name)
 
 
-def advance(connection: Connection[Any], build: Build, position: int) -> None:
-    """Record that a build stands at ``position``; part of the transaction that wrote its rows."""
-    moved = connection.execute(
-        "UPDATE books.builds SET position = %s, posted_at = now() WHERE build_id = %s AND position = %s",
-        (position, build.id, build.position),
+def advance(connection: Connection[Any], moved: Collection[Build], position: int) -> None:
+    """Record that builds stand at ``position``; part of the transaction that writes their rows."""
+    found = connection.execute(
+        "UPDATE books.builds SET position = %s, posted_at = now()"
+        " FROM unnest(%s::bigint[], %s::bigint[]) AS before (id, at) WHERE build_id = id AND position = at",
+        (position, [build.id for build in moved], [build.position for build in moved]),
     )
-    if moved.rowcount != 1:
-        raise PostedElsewhere(f"another projector moved {build.model} on from {build.position}")
+    if found.rowcount != len(moved):
+        names = ", ".join(build.model for build in moved)
+        raise PostedElsewhere(f"another projector moved one of {names} on")
 
 
 def certify(connection: Connection[Any], build: Build) -> Certificate:

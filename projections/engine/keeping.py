@@ -1,6 +1,6 @@
 """Keeping rows: they are written to the table of their build, and the keys of those it cannot hold are set aside."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -33,21 +33,21 @@ def keep(
     connection: Connection[Any],
     model: type[ReadModel],
     build: Build,
-    anew: Iterable[Any],
+    anew: Collection[Any],
     cut: Cut,
-    aside: Quarantine,
     rows: dict[Any, ReadModel] | None = None,
     packed: Packed | None = None,
 ) -> None:
     """Write rows, given by key, to the build's table, those of the keys in ``anew`` as folded anew up to the cut.
 
-    ``packed`` may hold the rows as they are to be sent, where none is folded anew. A row that the table cannot hold
+    ``packed`` may hold the rows as they are sent where none is folded anew. A row that the table cannot hold
     counts as the failure of the entry that made it so, unless a later one in the same batch has mended it.
     """
     rows = {} if rows is None else rows
     gone = []
 
-    def settle(keys: Iterable[Any], check: Check | None = None) -> None:
+    def settle(keys: Collection[Any], check: Check | None = None) -> None:
+        aside = Quarantine(connection, build)
         for key, (row, failure) in refold(connection, model, keys, cut, check).items():
             aside.note(key, failure)
             rows.pop(key, None)
@@ -59,7 +59,9 @@ def keep(
     def check(row: ReadModel) -> None:
         table.check(connection, model, build.table, row)
 
-    settle(anew)
+    if anew:
+        settle(anew)
+        packed = None
     try:
         with connection.transaction():
             _put(connection, model, build, packed or pack(model, rows, rows.keys()))

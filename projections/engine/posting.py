@@ -1,6 +1,6 @@
 """Live posting: a batch of entries folded into rows; rows and checkpoint in one transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -11,7 +11,8 @@ from psycopg import Connection, sql
 from domain.event import Event
 from ledger.reading import BLOCK, copy_blocks, decoded_lines, head
 
-from . import builds, mirroring, table
+from . import builds, mirroring, quarantine, table
+from .beside import Asked, Beside
 from .builds import Build
 from .corrections import CORRECTING, corrections_in, redirected
 from .cut import Cut
@@ -21,7 +22,6 @@ from .interpreter import set_to_fold
 from .keeping import Packed, keep, pack
 from .links import MERGING, Links
 from .model import ReadModel, envelope_needed, fingerprint, folds, models, of_types
-from .quarantine import Quarantine
 from .refolding import keys_to_refold
 
 BATCH_MAX = 5_000
@@ -73,34 +73,35 @@ class Batch(NamedTuple):
 class Posting:
     """One batch on its way into one build: looked up, folded, written, in this order.
 
-    Looking up and writing is PostgreSQL's work, folding is Python's, so that both can be at it for different builds.
+    Looking up and writing is PostgreSQL's work, folding is Python's, so that all can be at it for different builds.
     """
 
-    def __init__(self, connection: Connection[Any], model: type[ReadModel], build: Build, batch: Batch) -> None:
-        """Post the entries of the batch after the build's position, in the caller's transaction."""
-        self._connection, self._model, self._build, self._batch = connection, model, build, batch.after(build.position)
+    def __init__(self, connection: Connection[Any], build: Build, batch: Batch, aside: Collection[str] = ()) -> None:
+        """Post the entries of the batch after the build's position, in the caller's transaction.
+
+        Those of keys that are set ``aside`` are passed over.
+        """
+        self._connection, self._model, self._build = connection, models()[build.model], build
+        self._batch, self._aside = batch.after(build.position), aside
         self._rows: dict[Any, ReadModel] = {}
         self._anew: set[Any] = set()
         self._todo: list[Step] = []
         self._stood: list[str] = []
         self._packed: Packed | None = None
-        if not model.spec.mirrors_entries:
-            self._todo = list(steps(model, redirected(model, self._batch.entries, batch.links)))
 
-    def look(self) -> None:
-        """Find out which rows stand, and which keys have to be folded anew; a mirror is copied."""
-        connection, model, build, batch = self._connection, self._model, self._build, self._batch
-        builds.advance(connection, build, batch.to)
+    def look(self, connection: Connection[Any]) -> None:
+        """Find out which rows stand, and which keys have to be folded anew.
+
+        That may go through another connection, as long as nobody else writes to the build and this transaction did not.
+        """
+        model, build, batch = self._model, self._build, self._batch
         if batch.telling:
             self._anew = keys_to_refold(connection, model, batch.telling, build.position, batch.links)
-        if model.spec.mirrors_entries:
-            run = range(build.position + 1, batch.to + 1)
-            self._anew |= set(mirroring.mirror(connection, model, build.table, run, Cut(batch.to), batch.links))
-            mirroring.mark(connection, model, build.table, corrections_in(batch.telling, batch.links))
-        if self._todo or self._anew:
-            self._aside = Quarantine(connection, build)
-            held = self._aside.holds
-            self._todo = [step for step in self._todo if step.key not in self._anew and not held(step.key)]
+        if not model.spec.mirrors_entries:
+            todo = list(steps(model, redirected(model, batch.entries, batch.links)))
+            if self._aside or self._anew:
+                todo = [step for step in todo if step.key not in self._anew and str(step.key) not in self._aside]
+            self._todo = todo
             self._stood = table.stored(connection, model, build.table, _asked(model, self._todo))
 
     def fold(self) -> None:
@@ -113,12 +114,15 @@ class Posting:
             with suppress(*table.UNFIT):
                 self._packed = pack(self._model, self._rows, standing)
 
-    def write(self) -> Build:
-        """Put the rows into the build's table; gives the build as it stands then."""
-        build, to = self._build, self._batch.to
-        if self._todo or self._anew:
-            keep(self._connection, self._model, build, self._anew, Cut(to), self._aside, self._rows, self._packed)
-        return build._replace(position=to)
+    def write(self) -> None:
+        """Put the rows into the build's table; a mirror is copied now."""
+        connection, model, build, batch = self._connection, self._model, self._build, self._batch
+        if model.spec.mirrors_entries:
+            run = range(build.position + 1, batch.to + 1)
+            self._anew |= set(mirroring.mirror(connection, model, build.table, run, Cut(batch.to), batch.links))
+            mirroring.mark(connection, model, build.table, corrections_in(batch.telling, batch.links))
+        if self._rows or self._anew:
+            keep(connection, model, build, self._anew, Cut(batch.to), self._rows, self._packed)
 
 
 def _asked(model: type[ReadModel], todo: Sequence[Step]) -> set[Any]:
@@ -136,24 +140,19 @@ def _begins(step: Step) -> bool:
     return step.entry.stream_version == 1 and not step.fold.amends and step.entry.stream_id == step.key
 
 
-def post(connection: Connection[Any], model: type[ReadModel], build: Build, entries: Sequence[Event], to: int) -> Build:
+def post(connection: Connection[Any], build: Build, entries: Sequence[Event], to: int) -> Build:
     """Post to one build the entries after its position, and move it on to ``to``; in the caller's transaction."""
-    posting = Posting(connection, model, build, Batch.of(connection, entries, to))
-    posting.look()
-    posting.fold()
-    return posting.write()
+    post_all(connection, [build], Batch.of(connection, entries, to))
+    return build._replace(position=to)
 
 
-Read = Callable[[Connection[Any], int, int], tuple[list[Event], int]]
-"""Reads as :func:`read` does."""
-
-
-def catch_up(connection: Connection[Any], limit: int = BATCH_MAX, reading: Read = read) -> int:
+def catch_up(connection: Connection[Any], limit: int = BATCH_MAX, beside: Beside | None = None) -> int:
     """Post the next batch to every build in service, in one transaction; gives by how many the hindmost moved on.
 
     Models that stand further back are brought on first; a build of another version of its model is left as it is,
     until it is built anew. Nothing is posted twice or skipped: the rows and the positions are committed together, and
-    a second projector waits for the first one's transaction.
+    a second projector waits for the first one's transaction. What lies far behind is posted faster with a session
+    ``beside``, by which some of it is read meanwhile.
     """
     if not behind(connection):
         return 0
@@ -162,22 +161,42 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX, reading: Read 
         if not standing:
             return 0
         after = min(build.position for build in standing.values())
-        entries, last = reading(connection, after, limit)
+        entries, last = (beside and beside.taken((after, limit))) or read(connection, after, limit)
         batch = Batch.of(connection, entries, last)
-        _post_all(connection, [build for build in standing.values() if build.position < last], batch)
+        following = (last, limit) if last - after == limit else None
+        post_all(connection, [build for build in standing.values() if build.position < last], batch, beside, following)
     return last - after
 
 
-def _post_all(connection: Connection[Any], chosen: Iterable[Build], batch: Batch) -> None:
-    """Post a batch to several builds: PostgreSQL looks up and writes for one model while another is folded."""
+def post_all(
+    connection: Connection[Any],
+    chosen: Collection[Build],
+    batch: Batch,
+    beside: Beside | None = None,
+    following: Asked | None = None,
+) -> None:
+    """Post a batch to several builds, in the caller's transaction; where another is ``following``, by all hands."""
+    builds.advance(connection, chosen, batch.to)
+    aside = quarantine.held(connection, chosen)
+    # What PostgreSQL does by itself comes first.
+    ordered = sorted(chosen, key=lambda build: not models()[build.model].spec.mirrors_entries)
+    postings = [Posting(connection, build, batch, aside.get(build.id, ())) for build in ordered]
+    if beside and following:
+        _post_together(postings, beside, following)
+        return
+    for posting in postings:
+        posting.look(connection)
+        posting.fold()
+        posting.write()
+
+
+def _post_together(postings: Sequence[Posting], beside: Beside, following: Asked) -> None:
+    """Look up by one session, fold here, and write by the other session, each for another build."""
     with ThreadPoolExecutor(1) as hand:
-        looked = []
-        # What PostgreSQL does by itself comes first.
-        for build in sorted(chosen, key=lambda build: not models()[build.model].spec.mirrors_entries):
-            posting = Posting(connection, models()[build.model], build, batch)
-            looked.append((posting, hand.submit(posting.look)))
+        looked = [beside.do(posting.look) for posting in postings]
+        beside.prepare(following, read)
         written = []
-        for posting, look in looked:
+        for posting, look in zip(postings, looked, strict=True):
             look.result()
             posting.fold()
             written.append(hand.submit(posting.write))

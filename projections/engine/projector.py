@@ -12,11 +12,11 @@ from domain.rule import Rule
 from ledger.database import DatabaseUnavailable, Duty, connect
 
 from . import builds, lease
-from .ahead import Ahead
+from .beside import Beside
 from .builds import Build, PostedElsewhere
 from .lease import Lease
 from .model import ReadModel, fingerprint, models
-from .posting import Read, behind, catch_up, ours, read
+from .posting import behind, catch_up, ours
 from .rebuilding import Advance, make_all, roll_back
 from .watching import Watch
 
@@ -98,8 +98,8 @@ LOST = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout
 
 def run(url: str, stopping: Callable[[], bool], notice: Notice) -> None:
     """Post until ``stopping`` says so; a lost database is waited for, and so is another projector that posts."""
-    with Ahead(url) as ahead:
-        turns = Turns(notice, ahead.read)
+    with Beside(url) as beside:
+        turns = Turns(notice, beside)
         connection = _post(url, turns, stopping, notice)
     if connection:
         with suppress(*LOST):
@@ -135,10 +135,10 @@ def _connected(url: str) -> Connection[Any]:
 class Turns:
     """What a projector does turn by turn: post while the lease is its own, else stand by."""
 
-    def __init__(self, notice: Notice, reading: Read = read) -> None:
+    def __init__(self, notice: Notice, beside: Beside | None = None) -> None:
         """Start without the lease; ``notice`` is told what a person should know."""
         self.lease = Lease()
-        self._reading = reading
+        self._beside = beside
         self._notice, self._watch, self._standing_by = notice, Watch(notice), False
 
     def take(self, connection: Connection[Any]) -> int:
@@ -154,7 +154,7 @@ class Turns:
             return 0
         with connection.transaction():
             if self.lease.keep(connection):
-                return catch_up(connection, reading=self._reading)
+                return catch_up(connection, beside=self._beside)
         with suppress(psycopg.errors.InsufficientPrivilege):
             lease.end_unread(connection, HUNG_S)
         return 0

@@ -1,5 +1,6 @@
 """Quarantine: a key whose fold failed is set aside with the entry and the error, and all other keys go on."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,14 +13,22 @@ ERROR_MAX = 2_000
 """Why: enough to see what was wrong; an error may quote a whole entry."""
 
 
+def held(connection: Connection[Any], some: Iterable[Build]) -> dict[int, set[str]]:
+    """The keys that are set aside, as text, by the id of their build."""
+    query = "SELECT build_id, key FROM books.quarantine WHERE build_id = ANY(%s)"
+    found: dict[int, set[str]] = {}
+    for build_id, key in connection.execute(query, ([build.id for build in some],)):
+        found.setdefault(build_id, set()).add(key)
+    return found
+
+
 class Quarantine:
     """The keys of one build that are set aside."""
 
     def __init__(self, connection: Connection[Any], build: Build) -> None:
         """Read which keys of ``build`` are set aside."""
         self._connection, self._build = connection, build
-        rows = connection.execute("SELECT key FROM books.quarantine WHERE build_id = %s", (build.id,)).fetchall()
-        self._keys = {key for (key,) in rows}
+        self._keys = held(connection, [build]).get(build.id, set())
 
     def holds(self, key: Any) -> bool:
         """Whether the key is set aside."""

@@ -17,9 +17,8 @@ from .cut import Cut
 from .filling import Anew, fill_by, span
 from .hands import Hands, folded
 from .keeping import keep
-from .model import ReadModel, models
+from .model import ReadModel
 from .parts import Part, Whole, rows_held, shared_out
-from .quarantine import Quarantine
 from .refolding import KEYS_AT_ONCE
 
 Advance = Callable[[int, int | None], None]
@@ -93,7 +92,7 @@ def make_all(
                 builds.discard_unfinished(writer, model)
                 yield Rebuilt(build, difference, in_service=False)
             else:
-                yield Rebuilt(_in_service(writer, model, build), difference, in_service=True)
+                yield Rebuilt(_in_service(writer, build), difference, in_service=True)
 
 
 def make_as_of(
@@ -142,7 +141,7 @@ def roll_back(writer: Connection[Any], name: str) -> tuple[Build, bool] | None:
         if build is None:
             return None
         if posting.ours({name: build}):
-            return _in_service(writer, models()[name], build), True
+            return _in_service(writer, build), True
         return _swapped(writer, build, lambda: build), False
 
 
@@ -206,7 +205,7 @@ def _completed(
     with ThreadPoolExecutor(1) as thread:
         certified = None
         if not anew:
-            builds.advance(writer, build, cut.position)
+            builds.advance(writer, [build], cut.position)
             certified = thread.submit(builds.certify, reader, done)
         table.index(writer, model, build.table)
         if certified:
@@ -215,7 +214,7 @@ def _completed(
     if anew:
         with writer.transaction():
             _settle(writer, model, build, anew, cut)
-            builds.advance(writer, build, cut.position)
+            builds.advance(writer, [build], cut.position)
         builds.certify(writer, done)
     return done
 
@@ -261,9 +260,8 @@ def _one_by_one(
 
 def _settle(writer: Connection[Any], model: type[ReadModel], build: Build, keys: Sequence[Any], cut: Cut) -> None:
     """Fold keys anew, each by itself; those that fail are set aside."""
-    aside = Quarantine(writer, build)
     for start in range(0, len(keys), KEYS_AT_ONCE):
-        keep(writer, model, build, keys[start : start + KEYS_AT_ONCE], cut, aside)
+        keep(writer, model, build, keys[start : start + KEYS_AT_ONCE], cut)
 
 
 def _compared(writer: Connection[Any], model: type[ReadModel], build: Build) -> tuple[Build, Difference | None]:
@@ -276,16 +274,16 @@ def _compared(writer: Connection[Any], model: type[ReadModel], build: Build) -> 
         standing = builds.serving(writer).get(model.spec.name)
         if standing is None or standing.position < build.position:
             return build, None
-        build = _posted(writer, model, build, standing.position)
+        build = _posted(writer, build, standing.position)
         return build, compare(writer, model, standing, build)
 
 
-def _in_service(writer: Connection[Any], model: type[ReadModel], build: Build) -> Build:
+def _in_service(writer: Connection[Any], build: Build) -> Build:
     """Post to a build what was entered meanwhile, the last of it while nobody else posts, and put it in service."""
     while build.position + posting.BATCH_MAX <= head(writer):
         with writer.transaction():
-            build = _posted(writer, model, build, build.position + posting.BATCH_MAX)
-    return _swapped(writer, build, lambda: _posted(writer, model, build))
+            build = _posted(writer, build, build.position + posting.BATCH_MAX)
+    return _swapped(writer, build, lambda: _posted(writer, build))
 
 
 def _swapped(writer: Connection[Any], build: Build, caught_up: Callable[[], Build]) -> Build:
@@ -302,7 +300,7 @@ def _swapped(writer: Connection[Any], build: Build, caught_up: Callable[[], Buil
             time.sleep(SWAP_AGAIN_S)
 
 
-def _posted(writer: Connection[Any], model: type[ReadModel], build: Build, to: int | None = None) -> Build:
+def _posted(writer: Connection[Any], build: Build, to: int | None = None) -> Build:
     """The build with what was entered meanwhile, up to a position or to the head."""
     while True:
         entries, last = posting.read(writer, build.position)
@@ -310,4 +308,4 @@ def _posted(writer: Connection[Any], model: type[ReadModel], build: Build, to: i
             entries, last = [entry for entry in entries if entry.position <= to], min(last, to)
         if last <= build.position:
             return build
-        build = posting.post(writer, model, build, entries, last)
+        build = posting.post(writer, build, entries, last)

@@ -22,7 +22,7 @@ from ledger.sources.world.parameters import World
 from ledger.vault import Vault
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine import posting, projector
-from projections.engine.ahead import Ahead
+from projections.engine.beside import Beside
 from tests.bench.measure import Result, fresh_database, rate
 from tests.conftest import MASTER_KEY
 
@@ -97,10 +97,10 @@ def _ours(server_url: str) -> tuple[int, float]:
         with database.connect(url, Duty.IMPORTER) as connection, database.pool(url, Duty.IMPORTER, size=1) as pool:
             world = World(customers=CUSTOMERS, months=24, seed=1, until=datetime(2026, 7, 1, tzinfo=UTC))
             entries = simulate(connection, Vault(pool, MASTER_KEY, "bench"), world).entries
-        with database.connect(url, Duty.PROJECTOR) as connection, Ahead(url) as ahead:
+        with database.connect(url, Duty.PROJECTOR) as connection, Beside(url) as beside:
 
             def drain() -> None:
-                while posting.catch_up(connection, reading=ahead.read):
+                while posting.catch_up(connection, beside=beside):
                     pass
 
             return entries, rate(entries, drain)

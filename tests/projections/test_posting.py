@@ -74,7 +74,7 @@ class Killed(Exception):
     """Stands in for whatever ends a process between two statements."""
 
 
-@pytest.mark.parametrize("moment", ["before the rows", "after the rows", "after the position"])
+@pytest.mark.parametrize("moment", ["before the position", "before the rows", "after some of the rows"])
 def test_rows_and_position_are_kept_together_or_not_at_all(
     world: World, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -97,35 +97,35 @@ def _end_at(moment: str, patched: pytest.MonkeyPatch) -> None:
     def killed(*_: Any) -> None:
         raise Killed
 
-    advance = builds.advance
+    keep = posting.keep
 
-    def advanced(connection: Any, build: builds.Build, position: int) -> None:
-        advance(connection, build, position)
-        if build.model == "touchpoints":
+    def kept(connection: Any, model: Any, build: builds.Build, *rest: Any) -> None:
+        keep(connection, model, build, *rest)
+        if build.model == "purchase_behaviour":
             raise Killed
 
     match moment:
+        case "before the position":
+            patched.setattr(builds, "advance", killed)
         case "before the rows":
             patched.setattr(posting, "keep", killed)
-        case "after the rows":
-            patched.setattr(builds, "advance", killed)
-        case "after the position":
-            patched.setattr(builds, "advance", advanced)
+        case "after some of the rows":
+            patched.setattr(posting, "keep", kept)
 
 
 def test_a_connection_lost_in_the_middle_leaves_nothing_half_done(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.enter([bought("p1", "ann", "2026-01-01", 5)])
-    advance = builds.advance
+    keep = posting.keep
 
-    def cut_off(connection: psycopg.Connection[Any], build: builds.Build, position: int) -> None:
-        advance(connection, build, position)
+    def cut_off(connection: psycopg.Connection[Any], model: Any, build: builds.Build, *rest: Any) -> None:
+        keep(connection, model, build, *rest)
         if build.model == "sales":
             world.admin.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
 
     with database.connect(world.url, Duty.PROJECTOR) as doomed, monkeypatch.context() as patched:
-        patched.setattr(builds, "advance", cut_off)
+        patched.setattr(posting, "keep", cut_off)
         with pytest.raises(psycopg.OperationalError):
             posting.catch_up(doomed)
 
@@ -142,7 +142,7 @@ def test_a_build_that_another_projector_moved_on_is_not_posted_to(world: World) 
 
     with pytest.raises(PostedElsewhere), world.connection.transaction():
         entries, last = posting.read(world.connection, 0)
-        posting.post(world.connection, Sales, stale, entries, last)
+        posting.post(world.connection, stale, entries, last)
 
     assert len(world.rows(Sales)) == 1
 

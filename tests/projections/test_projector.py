@@ -85,11 +85,11 @@ def test_a_lost_connection_is_told_and_made_again(world: World) -> None:
 def test_losing_a_turn_to_another_projector_is_no_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     catch_up, lost = projector.catch_up, []
 
-    def losing_once(connection: Any, *, reading: Any) -> int:
+    def losing_once(connection: Any, *, beside: Any) -> int:
         if not lost:
             lost.append(True)
             raise PostedElsewhere("another one was quicker")
-        return catch_up(connection, reading=reading)
+        return catch_up(connection, beside=beside)
 
     monkeypatch.setattr(projector, "catch_up", losing_once)
     world.enter([bought("p1", "ann", "2026-01-01", 5)])

@@ -1,0 +1,72 @@
+"""A session beside: the same is posted as without one, whatever becomes of it."""
+
+import pytest
+from psycopg import OperationalError
+
+from projections.engine import posting
+from projections.engine.beside import Beside
+from projections.engine.model import models
+from tests.projections.facts import bought, voided
+from tests.projections.test_projector import sessions, until
+from tests.projections.world import World, expected
+
+
+def post(world: World, beside: Beside, limit: int) -> list[int]:
+    """Post all there is in batches; gives by how many entries each moved on."""
+    sizes = []
+    while count := posting.catch_up(world.connection, limit, beside):
+        sizes.append(count)
+    return sizes
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 20, 21, 100])
+def test_batches_posted_with_a_session_beside_give_the_same_rows(world: World, limit: int) -> None:
+    purchases = [bought(f"p{n}", f"c{n % 3}", "2026-01-01", n) for n in range(18)]
+    world.enter([*purchases, voided(purchases[2], 3), voided(purchases[16], 17)])
+
+    with Beside(world.url) as beside:
+        sizes = post(world, beside, limit)
+
+    whole, rest = divmod(20, limit)
+    assert sizes == [limit] * whole + [rest] * (rest > 0)
+    assert world.everything() == {name: expected(model, world.entries()) for name, model in models().items()}
+
+
+def test_no_session_is_opened_for_what_one_batch_holds(world: World) -> None:
+    with Beside(world.url) as beside:
+        for n in range(3):
+            world.enter([bought(f"p{n}", "ann", "2026-01-01", n)])
+            assert post(world, beside, 2) == [1]
+
+            assert sessions(world) == []
+
+
+def test_a_session_that_is_lost_fails_the_batch_and_is_opened_again_for_the_next(world: World) -> None:
+    world.enter([bought(f"p{n}", "ann", "2026-01-01", n) for n in range(9)])
+    with Beside(world.url) as beside:
+        assert posting.catch_up(world.connection, 2, beside) == 2
+        for pid in sessions(world):
+            world.admin.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        beside.taken((2, 2))
+
+        with pytest.raises(OperationalError):
+            posting.catch_up(world.connection, 2, beside)
+
+        assert set(world.positions().values()) == {2}
+        assert post(world, beside, 2) == [2, 2, 2, 1]
+        assert world.everything() == {name: expected(model, world.entries()) for name, model in models().items()}
+    until(lambda: sessions(world) == [])
+
+
+def test_what_was_prepared_for_another_position_is_not_taken(world: World) -> None:
+    world.enter([bought(f"p{n}", "ann", "2026-01-01", n) for n in range(6)])
+    with Beside(world.url) as beside:
+        beside.prepare((0, 2), posting.read)
+        assert beside.taken((1, 2)) is None
+
+        beside.prepare((2, 2), posting.read)
+        taken = beside.taken((2, 2))
+
+        assert taken is not None
+        assert ([entry.position for entry in taken[0]], taken[1]) == ([3, 4], 4)
+        assert beside.taken((2, 2)) is None
