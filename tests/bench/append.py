@@ -2,12 +2,15 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from psycopg_pool import ConnectionPool
 
 from domain.customer import Customer
 from domain.touchpoint import Touchpoint
@@ -46,17 +49,31 @@ def results(server_url: str) -> Iterator[Result]:
                 "CREATE TABLE public.bench_rows (LIKE ledger.entries INCLUDING ALL);"
                 " CREATE SEQUENCE public.bench_positions"
             )
-        ledger = Ledger(pool, Writer(url), Vault(pool, MASTER_KEY, "bench"))
-        customer = ledger.execute("register_customer", {"name": "Ada"}, acting()).stream_id
-        given = FACT | {"customer_id": customer}
-        works: dict[str, Callable[[], object]] = {
+        with writing(url, pool) as (customer, works):
+            for name, work in works.items():
+                ours, theirs = alternating(RUNS, partial(written, work), partial(_raw, url, customer))
+                yield Result(name, ours, "psycopg, 32 connections, INSERT and commit", theirs, "aim ≥ 1.5")
+
+
+@contextmanager
+def writing(url: str, pool: ConnectionPool[Any]) -> Iterator[tuple[UUID, Mapping[str, Callable[[], object]]]]:
+    """A customer, and ways to append an entry of theirs, by name."""
+    ledger = Ledger(pool, Writer(url), Vault(pool, MASTER_KEY, "bench"))
+    customer = ledger.execute("register_customer", {"name": "Ada"}, acting()).stream_id
+    given = FACT | {"customer_id": customer}
+    yield (
+        customer,
+        {
             "append, 32 writers, events decided and put": partial(_put, ledger, customer),
             "append, 32 writers, whole commands": lambda: ledger.execute("record_touchpoint", given, acting()),
-        }
-        for name, work in works.items():
-            ours, theirs = alternating(RUNS, partial(_run, [work] * WRITERS), partial(_raw, url, customer))
-            yield Result(name, ours, "psycopg, 32 connections, INSERT and commit", theirs, "aim ≥ 1.5")
-        ledger.close()
+        },
+    )
+    ledger.close()
+
+
+def written(work: Callable[[], object]) -> float:
+    """Appends a second by all writers at once."""
+    return _run([work] * WRITERS)
 
 
 def _put(ledger: Ledger, customer: UUID) -> None:

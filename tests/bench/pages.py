@@ -57,6 +57,10 @@ HISTORY_SQL = """
         SELECT position, type, occurred_at, recorded_at, actor_kind, actor_id FROM books.customer_history
          WHERE customer_id = %s ORDER BY position DESC LIMIT 20) h"""
 
+BUSY = """
+    SELECT customer_id FROM books.customer_history WHERE position <= 100000
+     GROUP BY 1 HAVING count(*) > 20 ORDER BY 1 LIMIT 1"""
+
 Call = Callable[[], Awaitable[bytes]]
 
 
@@ -71,35 +75,42 @@ def results(server_url: str) -> Iterator[Result]:
 
 
 async def _measured(url: str) -> list[Result]:
+    found = []
+    async with callers(url) as pages:
+        for name, ours, theirs in pages:
+            for at_once in (AT_ONCE, 1):
+                pairs = [(await asked(ours, at_once), await asked(theirs, at_once)) for _ in range(RUNS)]
+                found.append(
+                    Result(
+                        f"GraphQL page «{name}», {at_once} at once",
+                        statistics.median(pair[0] for pair in pairs),
+                        "FastAPI route, one json_agg statement",
+                        statistics.median(pair[1] for pair in pairs),
+                        "aim ≥ 0.6",
+                    )
+                )
+    return found
+
+
+@asynccontextmanager
+async def callers(url: str) -> AsyncIterator[list[tuple[str, Call, Call]]]:
+    """The pages by name, each as GraphQL answers it and as a route of its own does, of a ledger that is served."""
     settings = Settings(
         DATABASE_URL=url, home=Path("unused"), master_key=SecretStr(MASTER_KEY), token_secret=SecretStr("x" * 48)
     )
-    found = []
     with open_desk(settings) as desk:
         with desk.pool.connection() as connection:
-            row = connection.execute(
-                "SELECT customer_id FROM books.customer_history GROUP BY 1 HAVING count(*) > 20 ORDER BY 1 LIMIT 1"
-            ).fetchone()
+            row = connection.execute(BUSY).fetchone()
         assert row is not None
         token = issue(settings, subject="bench", role=Role.AGENT, hours=1)
         async with _alive(create_app(desk, settings)) as graphql, _alive(_routes(url)) as routes:
+            found = []
             for name, query, key in (("one", ONE, row[0]), ("list", LIST, None), ("history", HISTORY, row[0])):
                 body = msgspec.json.encode({"query": query, "variables": {"id": key} if key else {}})
                 ours = _caller(graphql, "POST", "/graphql", body, token)
-                theirs = _caller(routes, "GET", f"/{name}/{key}" if key else f"/{name}", b"", token)
                 assert b'"errors"' not in await ours()
-                for at_once in (AT_ONCE, 1):
-                    pairs = [(await _rate(ours, at_once), await _rate(theirs, at_once)) for _ in range(RUNS)]
-                    found.append(
-                        Result(
-                            f"GraphQL page «{name}», {at_once} at once",
-                            statistics.median(pair[0] for pair in pairs),
-                            "FastAPI route, one json_agg statement",
-                            statistics.median(pair[1] for pair in pairs),
-                            "aim ≥ 0.6",
-                        )
-                    )
-    return found
+                found.append((name, ours, _caller(routes, "GET", f"/{name}/{key}" if key else f"/{name}", b"", token)))
+            yield found
 
 
 def _routes(url: str) -> FastAPI:
@@ -164,7 +175,8 @@ def _caller(app: FastAPI, method: str, path: str, body: bytes, token: str) -> Ca
     return call
 
 
-async def _rate(call: Call, at_once: int) -> float:
+async def asked(call: Call, at_once: int) -> float:
+    """Answers a second to so many callers at once."""
     ends = time.perf_counter() + SECONDS / RUNS
     began, done = time.perf_counter(), 0
 

@@ -1,4 +1,4 @@
-"""Rebuilds against bare reading and decoding of the same entries, and how they grow with the ledger."""
+"""Rebuilds against bare reading and decoding of the same entries."""
 
 import gc
 import resource
@@ -35,35 +35,24 @@ ENTRIES_OF_ONE = 22
 RUNS = 3
 FEWEST = 1_000
 """Why: the rebuild of a model with fewer entries measures the making of tables, not the folding."""
-GROWTH = (100_000, 1_000_000, 10_000_000)
 AIM = "aim ≥ 0.8"
 
 
-def results(server_url: str, entries: int | None = None) -> Iterator[Result | str]:
-    """Entries a second for each model and all together; with ``entries`` how that grows up to so many."""
-    if entries is None:
-        yield from _ratios(server_url)
-        return
-    yield "entries        rebuild of all   a second   bare read and decode   peak memory of the process"
-    for size in GROWTH:
-        if size <= entries:
-            yield _grown(server_url, size)
-
-
-def _ratios(server_url: str) -> Iterator[Result | str]:
+def results(server_url: str) -> Iterator[Result | str]:
+    """Entries a second for each model and all together."""
     with (
         fresh_database(server_url) as url,
         database.connect(url, Duty.PROJECTOR) as reader,
         database.connect(url, Duty.PROJECTOR) as writer,
         ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor,
     ):
-        _simulate(url, ENTRIES)
+        simulated(url, ENTRIES)
         hands = Hands(executor, 2, url)
         for name, model in sorted(models().items()):
             if _entries(reader, [model]) >= FEWEST:
                 yield from _compared(reader, writer, name, [model], hands)
         yield from _compared(reader, writer, "all read models", list(models().values()), hands)
-        took, peak = _apart(url)
+        took, peak = apart(url)
         yield f"rebuild of all read models: peak memory of its process {peak} MB ({took:.1f} s)"
 
 
@@ -77,7 +66,7 @@ def _compared(
     }
     runs: dict[str, list[float]] = {}
     for _ in range(RUNS):
-        for work, run in ({"": lambda: _bare(reader, chosen)} | works).items():
+        for work, run in ({"": lambda: bare(reader, chosen)} | works).items():
             began = time.perf_counter()
             runs.setdefault(work, []).append(run() or time.perf_counter() - began)
     entries, yardstick = _entries(reader, chosen), f"bare COPY out and decoding, {len(chosen)} model(s)"
@@ -86,7 +75,7 @@ def _compared(
         yield Result(f"rebuild of {work}", ours, yardstick, theirs, AIM if "copied" in work else "")
 
 
-def _bare(reader: Connection[Any], chosen: Sequence[type[ReadModel]]) -> None:
+def bare(reader: Connection[Any], chosen: Sequence[type[ReadModel]]) -> None:
     """Read and decode what the models need, once, and keep nothing."""
     fields = {field for model in chosen for field in envelope_needed(model)}
     decode = decoder().decode_lines
@@ -113,19 +102,7 @@ def _rebuilt(
     assert len(list(rebuilding.make_all(reader, writer, chosen, hands=hands))) == len(chosen)
 
 
-def _grown(server_url: str, size: int) -> str:
-    """One line of the growth table; the rebuild runs in a process of its own, which tells its peak memory."""
-    with fresh_database(server_url) as url, database.connect(url, Duty.PROJECTOR) as reader:
-        _simulate(url, size)
-        entries = head(reader)
-        began = time.perf_counter()
-        _bare(reader, list(models().values()))
-        bare = time.perf_counter() - began
-        took, peak = _apart(url)
-    return f"{entries:>10}{took:>17.1f} s{entries / took:>11.0f}{bare:>21.1f} s{peak:>26} MB"
-
-
-def _apart(url: str) -> tuple[float, int]:
+def apart(url: str) -> tuple[float, int]:
     """Rebuild all in a process of its own; gives the seconds it took and its peak memory in megabytes."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         return executor.submit(_rebuild_all, url).result()
@@ -139,7 +116,8 @@ def _rebuild_all(url: str) -> tuple[float, int]:
     return took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _simulate(url: str, entries: int) -> None:
+def simulated(url: str, entries: int) -> None:
+    """Enter a world of about so many entries."""
     with database.connect(url, Duty.IMPORTER) as connection, database.pool(url, Duty.IMPORTER, size=1) as pool:
         customers = entries // ENTRIES_OF_ONE
         world = World(customers=customers, months=24, seed=1, until=datetime(2026, 7, 1, tzinfo=UTC))
