@@ -6,8 +6,7 @@ from functools import cache
 from msgspec.structs import replace
 
 from domain.customer import Customer
-from domain.event import Event
-from ledger.subjects import personal_fields
+from domain.event import Event, personal_fields
 from ledger.vault import subject_in
 
 from .model import ReadModel, folds, names
