@@ -14,7 +14,7 @@ import msgspec
 from psycopg import Connection, sql
 
 from domain.command import Actor
-from domain.event import Event, events
+from domain.event import Event, events, personal_fields
 from domain.look import LookPurpose
 from domain.rule import NOT_FOUND, Rule
 from domain.text import first_sentence
@@ -22,7 +22,6 @@ from domain.vocabulary import Role
 from ledger import merkle, verifier
 from ledger.checkpoints import Checkpoint
 from ledger.evidence import EvidenceError, event, stored
-from ledger.subjects import personal_fields
 from ledger.verifier import Entry, ProvenDossier, Unproven
 from projections.case_register import CaseRegister
 from projections.customer_profile import CustomerProfile

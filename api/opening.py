@@ -6,9 +6,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from domain.command import Actor
-from domain.event import Event
+from domain.event import Event, personal_fields
 from domain.look import LookPurpose
-from ledger.subjects import personal_fields, subject_of
+from ledger.subjects import subject_of
 from ledger.vault import Vault
 
 from .wiring import Desk

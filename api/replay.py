@@ -21,6 +21,7 @@ from ledger.reading import gathered, line
 from projections.case_register import CaseRegister
 from projections.engine.as_of import AsOf, resolve
 from projections.engine.explaining import Change, State, changes, state
+from projections.engine.kept import Merges
 from projections.engine.links import MERGING, Links
 from projections.engine.model import ReadModel, fold
 
@@ -106,11 +107,13 @@ def _read(connection: Connection[Any], which: sql.SQL, params: dict[str, Any]) -
 
 def _steps(model: type[ReadModel], key: UUID, entries: Sequence[Event], *, every: bool) -> Iterator[Step]:
     row, before = None, None
-    into: dict[UUID, UUID] = {}
-    links, told = Links({}), list[Event]()
+    merges, told = Merges(), list[Event]()
+    links = Links(merges)
     for entry in sorted(entries, key=lambda entry: entry.position):
         if isinstance(entry, MERGING):
-            links, earlier = _linked(into, entry), links
+            survivor = entry.survivor_id if isinstance(entry, Customer.Merged) else None
+            merges.tell(entry.position, entry.stream_id, survivor)
+            links, earlier = Links(merges, entry.position), links
             if not every and not any(links.root(of) != earlier.root(of) for each in told if (of := each.customer_id)):
                 continue
         else:
@@ -124,15 +127,6 @@ def _steps(model: type[ReadModel], key: UUID, entries: Sequence[Event], *, every
         done = [change for change in changes(before or {}, after or {}) if change.field not in PASSED_OVER]
         yield Step(entry, before, after, done)
         before = after
-
-
-def _linked(into: dict[UUID, UUID], merge: Event) -> Links:
-    """The links after a merge, or after one was undone; ``into`` is brought on with it."""
-    if isinstance(merge, Customer.Merged):
-        into[merge.stream_id] = merge.survivor_id
-    else:
-        into.pop(merge.stream_id, None)
-    return Links(into)
 
 
 def opened(desk: Desk, steps: Sequence[Step], actor: Actor, case_id: UUID) -> list[Step]:

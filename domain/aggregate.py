@@ -11,7 +11,7 @@ import msgspec
 from eventsourcing.domain import BaseAggregate
 
 from . import command
-from .event import Event, register
+from .event import Amendment, Event, register
 from .rule import Rule
 
 SKEW = timedelta(minutes=1)
@@ -28,12 +28,12 @@ VOID = Rule("VOID", "The {kind} was declared void; nothing more can be entered i
 def standing(history: Sequence[Event]) -> list[Event]:
     """The entries of one history as its corrections leave them: without those declared void, others as amended."""
     void = {entry.voids for entry in history}
-    changes: dict[int, dict[str, Any]] = {}
+    made: dict[int, list[Amendment]] = {}
     for entry in history:
         if entry.amends is not None and entry.position not in void:
-            changes.setdefault(entry.amends, {}).update(entry.changes)  # type: ignore[attr-defined]
+            made.setdefault(entry.amends, []).append(entry.amendment)  # type: ignore[attr-defined]
     left = (entry for entry in history if entry.position not in void)
-    return [entry.amended(changes[entry.position]) if entry.position in changes else entry for entry in left]
+    return [entry.amended(made[entry.position]) if entry.position in made else entry for entry in left]
 
 
 class Aggregate(BaseAggregate[UUID]):

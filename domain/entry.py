@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from .aggregate import Aggregate
 from .command import Context, command
 from .customer import Customer
-from .event import DECIDED, Event, input_fields, marked
+from .event import DECIDED, Amendment, Event, input_fields, marked
 from .look import Look
 from .misfit import Misfit
 from .policy import Policy
@@ -53,7 +53,7 @@ class Entry(Aggregate):
     """The corrections of one history; they stand in the very stream they correct."""
 
     voided: set[int] = field(default_factory=set)
-    amended: dict[int, dict[str, Any]] = field(default_factory=dict)
+    amended: dict[int, tuple[Amendment, ...]] = field(default_factory=dict)
 
     class Voided(Event):
         """An earlier entry was declared void: it stays on record and no longer counts."""
@@ -76,10 +76,14 @@ class Entry(Aggregate):
     class Amended(Event):
         """Some fields of an earlier entry were stated anew: it stays on record and counts as amended."""
 
+        schema = 2
+
         amended_position: Annotated[int, DECIDED] = 0
         """The position of the amended entry."""
         amended_type: Annotated[Name, DECIDED] = "-"
         """What kind of entry it was."""
+        amended_schema: Annotated[int, DECIDED] = 1
+        """The schema that its kind of entry had when this was entered, which is the form of what is stated anew."""
         changes: dict[str, Any]
         """The fields of its payload that are stated anew, each with its value as the entry would hold it."""
         reason: Text
@@ -90,9 +94,19 @@ class Entry(Aggregate):
             """The position of the amended entry."""
             return self.amended_position
 
+        @property
+        def amendment(self) -> Amendment:
+            """What is stated anew, and in the form of which schema."""
+            return Amendment(self.amended_schema, self.changes)
+
         def apply(self, entry: Entry) -> None:
-            earlier = entry.amended.get(self.amended_position, {})
-            entry.amended = entry.amended | {self.amended_position: earlier | self.changes}
+            earlier = entry.amended.get(self.amended_position, ())
+            entry.amended = entry.amended | {self.amended_position: (*earlier, self.amendment)}
+
+        @staticmethod
+        def upcast_v1_v2(data: dict[str, Any]) -> dict[str, Any]:
+            """Say what went without saying: as long as amendments did not name a schema, every event had its first."""
+            return data | {"amended_schema": 1}
 
     @command(Role.SUPERVISOR, stream=lambda handed: handed["target"].stream_id)
     def void(self, context: Context, target: Event, fact: Voided) -> None:
@@ -106,15 +120,16 @@ class Entry(Aggregate):
         """State some fields of an earlier entry anew, saying why; for money by another person than who entered it."""
         self._refuse_uncorrectable(context, target)
         _refuse_unamendable(type(target), fact.changes)
-        target = target.amended(self.amended.get(target.position, {}))
+        target = target.amended(self.amended.get(target.position, ()))
         try:
-            amended = target.amended(fact.changes)
+            amended = target.amended([Amendment(target.schema, fact.changes)])
         except msgspec.ValidationError as error:
             AMENDED_UNFIT.refuse(problem=Misfit.of(error).sentence)
         NOTHING_AMENDED.refuse_if(amended == target)
         # As the ledger holds them, whichever way they were written.
         changes = {field: msgspec.to_builtins(getattr(amended, field)) for field in fact.changes}
         fact = replace(fact, amended_position=target.position, amended_type=target.type_name, changes=changes)
+        fact = replace(fact, amended_schema=target.schema)
         self.enter(context, fact, customer_id=target.customer_id, case_id=target.case_id)
 
     def _refuse_uncorrectable(self, context: Context, target: Event) -> None:

@@ -17,10 +17,10 @@ their canonical JSON survives every round trip.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, ClassVar, Self, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, dataclass_transform, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -53,10 +53,29 @@ class EventType(msgspec.StructMeta):
         if shadowed := set(ENVELOPE) & set(namespace.get("__annotations__", ())):
             raise TypeError(f"{stored_name} redefines the envelope field {sorted(shadowed)[0]}")
         tag = f"{stored_name}/{namespace.get('schema', 1)}"
-        return super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, tag_field="type", tag=tag)
+        # The dictionary beside the fields has room for what is neither told nor compared: the older form of an entry.
+        return super().__new__(
+            mcls, name, bases, namespace, frozen=True, kw_only=True, tag_field="type", tag=tag, dict=True
+        )
 
 
 ENVELOPE: tuple[str, ...] = ()
+
+
+class Form(NamedTuple):
+    """A payload in the form of some schema of its event."""
+
+    schema: int
+    payload: bytes
+    """As JSON."""
+
+
+class Amendment(NamedTuple):
+    """Some fields of a payload stated anew, as they are declared in some schema of its event."""
+
+    schema: int
+    changes: Mapping[str, Any]
+    """The fields with their values, in plain values."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -121,14 +140,35 @@ class Event(msgspec.Struct, metaclass=EventType):
         """The position of the entry that this one amends; ``None`` for all but such corrections."""
         return None
 
-    def amended(self, changes: Mapping[str, Any]) -> Self:
-        """The entry with some fields of its payload as ``changes`` states them, in plain values.
+    @property
+    def older_form(self) -> Form | None:
+        """What was entered, where that has an older schema than today's, by whatever amendments were applied to it."""
+        return self.__dict__.get("older_form")
 
-        Raises ``msgspec.ValidationError`` where a value does not fit.
+    def entered_in(self, form: Form | None) -> Self:
+        """The entry itself, which remembers from here on the older form it was entered in."""
+        if form:
+            self.__dict__["older_form"] = form
+        return self
+
+    def amended(self, amendments: Iterable[Amendment]) -> Self:
+        """The entry with some fields of its payload stated anew, by amendments in the order in which they were made.
+
+        Each states fields of the form that its event had when it was made, so it is applied to the payload in that
+        form, and older forms are brought up as those of entries are. Raises ``msgspec.ValidationError`` where a value
+        does not fit, and :class:`UnknownSchema` for an amendment made by a newer Daybook.
         """
-        told = msgspec.to_builtins(self.payload()) | dict(changes)
-        stated = msgspec.convert(told | {"type": self.__struct_config__.tag}, type(self))
-        return msgspec.structs.replace(stated, **{field: getattr(self, field) for field in ENVELOPE})
+        kind = type(self)
+        schema, payload = self.older_form or Form(self.schema, msgspec.json.encode(self.payload()))
+        told = msgspec.json.decode(payload)
+        for made_in, changes in amendments:
+            refuse_newer(self.type_name, made_in)
+            told, schema = upcast(kind, schema, told, made_in) | dict(changes), max(schema, made_in)
+        form = Form(schema, msgspec.json.encode(told)) if schema < self.schema else None
+        stated = msgspec.convert(upcast(kind, schema, told) | {"type": self.__struct_config__.tag}, kind)
+        # What is personal is never amended, and stays as it is here: sealed, or in clear.
+        kept = {field: getattr(self, field) for field in (*ENVELOPE, *personal_fields(kind))}
+        return msgspec.structs.replace(stated, **kept).entered_in(form)
 
     def apply(self, aggregate: Any) -> None:
         """Assign what this event changes; never refuses, since it runs on every replay."""
@@ -201,6 +241,13 @@ def input_fields(event: type[Event]) -> tuple[str, ...]:
     return tuple(field for field in payload_fields(event) if not marked(hints[field], "decided"))
 
 
+@cache
+def personal_fields(event: type[Event]) -> tuple[str, ...]:
+    """The payload fields of an event that hold personal data."""
+    hints = get_type_hints(event, include_extras=True)
+    return tuple(field for field in payload_fields(event) if marked(hints[field], "personal"))
+
+
 def marked(hint: Any, mark: str) -> bool:
     """Whether an annotated type carries the mark, anywhere in it."""
     return any(isinstance(extra, msgspec.Meta) and mark in (extra.extra or ()) for extra in _annotations(hint))
@@ -232,14 +279,14 @@ def refuse_newer(type_name: str, schema: int) -> None:
         raise UnknownSchema(f"{type_name} of schema {schema} was entered by a newer Daybook; upgrade this one.")
 
 
-def upcast(event: type[Event], schema: int, data: dict[str, Any]) -> dict[str, Any]:
-    """A payload of an older ``schema`` in the form of the current one.
+def upcast(event: type[Event], schema: int, data: dict[str, Any], to: int | None = None) -> dict[str, Any]:
+    """A payload of an older ``schema`` in the form of the current one, or of a schema ``to`` between the two.
 
     Applies the static methods ``upcast_v1_v2``, ``upcast_v2_v3`` … of the event class; each takes a payload and returns
     one. Raises :class:`UnknownSchema` for a schema newer than the class.
     """
     refuse_newer(event.type_name, schema)
-    while schema < event.schema:
+    while schema < (event.schema if to is None else to):
         step: Callable[[dict[str, Any]], dict[str, Any]] = getattr(event, f"upcast_v{schema}_v{schema + 1}")
         data, schema = step(data), schema + 1
     return data

@@ -15,11 +15,11 @@ import msgspec
 from msgspec.structs import replace
 from psycopg import Connection, errors
 
-from domain.event import Event
+from domain.event import Event, personal_fields
 
 from . import canonical
 from .copying import COPY, END, START, row
-from .subjects import personal_fields, subjects_of
+from .subjects import subjects_of
 from .vault import Vault
 
 KNOWN = (

@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 
 from domain.aggregate import VOID
 from domain.customer import Customer
-from domain.event import Event, events
+from domain.event import Event, events, personal_fields
 from domain.obligations import CONCERNED, obligations
 from domain.person import Person
 from domain.rule import NOT_FOUND, Refused
@@ -23,7 +23,7 @@ from .basis import History
 from .database import DatabaseUnavailable, Duty, connect
 from .destroyed import Destroyed, DestroyedKeys, erasures
 from .reading import gathered, head, line
-from .subjects import naming_fields, personal_fields
+from .subjects import naming_fields
 from .vault import FORGET_S_MAX, TOLD_BY, Vault, subject_in
 from .writer import Commit, append
 

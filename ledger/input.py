@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.command import Command, Context, command_named
-from domain.event import Event, input_fields
+from domain.event import Event, input_fields, personal_fields
 from domain.misfit import Misfit
 from domain.person import Person
 from domain.policy import POLICY_STREAMS
@@ -19,7 +19,6 @@ from domain.rule import INVALID_INPUT, Refused
 from domain.vocabulary import NAME_MAX, REFERENCE_MAX, TEXT_MAX
 
 from . import canonical
-from .subjects import personal_fields
 
 POSITION_MAX = 2**63 - 1
 """Why: the largest number a position's column holds."""

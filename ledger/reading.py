@@ -8,7 +8,7 @@ import msgspec
 from psycopg import Connection, sql
 
 from domain import catalogue  # noqa: F401  (fills the catalogue of events)
-from domain.event import ENVELOPE, Event, events, refuse_newer, upcast
+from domain.event import ENVELOPE, Event, Form, events, refuse_newer, upcast
 from domain.misfit import Misfit
 from domain.rule import INVALID_INPUT
 
@@ -48,14 +48,14 @@ def decoder() -> msgspec.json.Decoder[Any]:
 
 
 def decoded(text: str | bytes) -> Event:
-    """The event of one JSON line; an older schema is upcast first.
+    """The event of one JSON line; an older schema is upcast first, and remembered by the event for its amendments.
 
     Raises :class:`~domain.event.UnknownSchema` for an entry of a newer Daybook.
     """
     try:
         event: Event = decoder().decode(text)
     except msgspec.ValidationError:
-        event = decoder().decode(_upcast(text))
+        event = _upcast(text)
     return event
 
 
@@ -97,13 +97,16 @@ def gathered(
     return decoded_lines(row[0].encode()) if row and row[0] else []
 
 
-def _upcast(text: str | bytes) -> bytes:
+def _upcast(text: str | bytes) -> Event:
     raw = msgspec.json.decode(text)
     name, _, schema = raw.pop("type").rpartition("/")
     refuse_newer(name, int(schema))
     event = events()[name]
     envelope = {field: raw.pop(field) for field in ENVELOPE if field in raw}
-    return msgspec.json.encode({"type": f"{name}/{event.schema}"} | envelope | upcast(event, int(schema), raw))
+    form = Form(int(schema), msgspec.json.encode(raw)) if int(schema) < event.schema else None
+    told = {"type": f"{name}/{event.schema}"} | envelope | upcast(event, int(schema), raw)
+    found: Event = decoder().decode(msgspec.json.encode(told))
+    return found.entered_in(form)
 
 
 def head(connection: Connection[Any]) -> int:

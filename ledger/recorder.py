@@ -19,11 +19,10 @@ from eventsourcing.persistence import (
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool
 
-from domain.event import Event
+from domain.event import Event, personal_fields
 
 from . import canonical
 from .reading import decoded, line, refuse_unreadable
-from .subjects import personal_fields
 from .vault import Vault
 from .writer import Commit, Writer, append
 
@@ -93,7 +92,8 @@ class EntryMapper(Mapper[UUID]):
         if not sealed:
             return event
         clear = self._vault.open_many(sealed)
-        return msgspec.structs.replace(event, **{field: text for (field, _), text in zip(sealed, clear, strict=True)})
+        told = {field: text for (field, _), text in zip(sealed, clear, strict=True)}
+        return msgspec.structs.replace(event, **told).entered_in(event.older_form)
 
 
 class EntryRecorder(ApplicationRecorder):

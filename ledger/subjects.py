@@ -1,18 +1,11 @@
-"""Subjects: which fields of an event are personal, and whose each of them is."""
+"""Subjects: whose each personal field of an event is."""
 
 from collections.abc import Collection
 from functools import cache
 from typing import get_type_hints
 from uuid import UUID
 
-from domain.event import Event, mark, marked, payload_fields
-
-
-@cache
-def personal_fields(event: type[Event]) -> tuple[str, ...]:
-    """The payload fields of an event that hold personal data."""
-    hints = get_type_hints(event, include_extras=True)
-    return tuple(field for field in payload_fields(event) if marked(hints[field], "personal"))
+from domain.event import Event, mark, personal_fields
 
 
 @cache

@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from domain.event import Event
+from domain.event import Event, personal_fields
 
 from .destroyed import DestroyedKeys, erasures
 from .master_key import MasterKey
 from .master_key import VaultError as VaultError
-from .subjects import personal_fields, subject_of
+from .subjects import subject_of
 
 PREFIX = "s1."
 HEAD = struct.Struct(">16s16sI")

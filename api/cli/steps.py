@@ -8,8 +8,7 @@ from typing import Any, Protocol
 import msgspec
 from rich.text import Text
 
-from domain.event import Event
-from ledger.subjects import personal_fields
+from domain.event import Event, personal_fields
 from projections.engine.explaining import Change
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

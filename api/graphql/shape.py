@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from domain.event import events, marked
-from ledger.subjects import personal_fields
+from domain.event import events, marked, personal_fields
 from projections.engine.hints import optional
 
 from .scalars import instant

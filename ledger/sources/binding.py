@@ -11,9 +11,8 @@ from msgspec import inspect
 from domain.case import Case
 from domain.customer import Customer
 from domain.entry import Entry
-from domain.event import Event, events, payload_fields
+from domain.event import Event, events, payload_fields, personal_fields
 from domain.policy import Policy
-from ledger.subjects import personal_fields
 
 from .faults import Unfit
 from .mapping import Condition, EventForm, Value, columns_of

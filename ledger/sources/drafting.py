@@ -13,10 +13,9 @@ import msgspec
 from domain.aggregate import Aggregate
 from domain.case import Case
 from domain.customer import Customer
-from domain.event import Event
+from domain.event import Event, personal_fields
 from domain.misfit import Misfit
 from domain.vocabulary import REFERENCE_MAX, TEXT_MAX, ActorKind
-from ledger.subjects import personal_fields
 
 from .binding import BoundEvent, FieldOf, Key, bound_event, bound_fields, personal_columns
 from .faults import Unfit

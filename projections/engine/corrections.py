@@ -6,14 +6,14 @@ or amended entries itself is given them as they were entered, and one that decla
 the customers as they were entered.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Self
 
 from psycopg import Connection
 
 from domain.entry import Entry
-from domain.event import Event
+from domain.event import Amendment, Event, upcast
 
 from .links import Links
 from .model import ReadModel, envelope_needed, folds
@@ -23,22 +23,22 @@ VOIDED, AMENDED = "voided_position", "amended_position"
 CORRECTING = (Entry.Voided, Entry.Amended)
 
 OF_ALL = """
-    SELECT position, type, (data ->> 'voided_position')::bigint, NULL FROM ledger.entries
+    SELECT position, (data ->> 'voided_position')::bigint, schema, NULL FROM ledger.entries
      WHERE type = 'Entry.Voided' AND position <= %(to)s
      UNION ALL
-    SELECT position, type, (data ->> 'amended_position')::bigint, data -> 'changes' FROM ledger.entries
+    SELECT position, (data ->> 'amended_position')::bigint, schema, data FROM ledger.entries
      WHERE type = 'Entry.Amended' AND position <= %(to)s
      ORDER BY position"""
 """In two halves, since each has an index of its own; no others are looked at."""
 OF_SOME = """
-    SELECT position, type, (data ->> 'voided_position')::bigint AS target, NULL AS changes FROM ledger.entries
+    SELECT position, (data ->> 'voided_position')::bigint, schema, NULL FROM ledger.entries
      WHERE type = 'Entry.Voided' AND data ->> 'voided_position' = ANY(%(targets)s::text[]) AND position <= %(to)s
      UNION ALL
-    SELECT position, type, (data ->> 'amended_position')::bigint, data -> 'changes' FROM ledger.entries
+    SELECT position, (data ->> 'amended_position')::bigint, schema, data FROM ledger.entries
      WHERE type = 'Entry.Amended' AND data ->> 'amended_position' = ANY(%(targets)s::text[]) AND position <= %(to)s
      ORDER BY position"""
 
-Changes = Mapping[int, Mapping[str, Any]]
+Changes = Mapping[int, Sequence[Amendment]]
 
 
 class Corrections(NamedTuple):
@@ -47,7 +47,7 @@ class Corrections(NamedTuple):
     void: Mapping[int, int]
     """The positions of the entries that were declared void, each with that of the entry that did."""
     changes: Changes
-    """The fields stated anew, by the position of the entry they belong to."""
+    """The fields stated anew, by the position of the entry they belong to; the last one to state a field counts."""
     amended: Mapping[int, int]
     """The positions of the entries with fields stated anew, each with that of the last entry that did."""
     links: Links
@@ -76,14 +76,14 @@ class Corrections(NamedTuple):
 
 def corrections(connection: Connection[Any], to: int) -> Corrections:
     """All corrections and merges told of by a position."""
-    return _taken(connection.execute(OF_ALL, {"to": to}).fetchall(), Links.at(connection, to))
+    return _taken(_read(connection, OF_ALL, {"to": to}), Links.at(connection, to))
 
 
 def corrections_of(connection: Connection[Any], targets: Sequence[int], to: int, links: Links) -> Corrections:
     """The corrections of the entries at some positions, told of by position ``to``."""
     if not targets:
         return _taken((), links)
-    return _taken(connection.execute(OF_SOME, {"targets": list(targets), "to": to}).fetchall(), links)
+    return _taken(_read(connection, OF_SOME, {"targets": list(targets), "to": to}), links)
 
 
 def corrections_in(entries: Iterable[Event], links: Links) -> Corrections:
@@ -91,27 +91,34 @@ def corrections_in(entries: Iterable[Event], links: Links) -> Corrections:
     told = (entry for entry in entries if isinstance(entry, CORRECTING))
     return _taken(
         (
-            (entry.position, entry.type_name, entry.voided_position, {})
+            (entry.position, entry.voided_position, None)
             if isinstance(entry, Entry.Voided)
-            else (entry.position, entry.type_name, entry.amended_position, entry.changes)
+            else (entry.position, entry.amended_position, entry.amendment)
             for entry in told
         ),
         links,
     )
 
 
-Row = tuple[int, str, int, Mapping[str, Any] | None]
+Correction = tuple[int, int, Amendment | None]
+"""The position of a correction, and that of the entry it speaks of; without an amendment it declares that void."""
 
 
-def _taken(rows: Iterable[Row], links: Links) -> Corrections:
+def _read(connection: Connection[Any], query: str, params: Mapping[str, Any]) -> Iterator[Correction]:
+    for position, target, schema, data in connection.execute(query, params):
+        told = None if data is None else upcast(Entry.Amended, schema, data)
+        yield position, target, None if told is None else Amendment(told["amended_schema"], told["changes"])
+
+
+def _taken(told: Iterable[Correction], links: Links) -> Corrections:
     void: dict[int, int] = {}
-    changes: dict[int, dict[str, Any]] = {}
+    changes: dict[int, list[Amendment]] = {}
     amended: dict[int, int] = {}
-    for position, kind, target, changed in rows:
-        if kind == Entry.Voided.type_name:
+    for position, target, amendment in told:
+        if amendment is None:
             void[target] = position
         else:
-            changes.setdefault(target, {}).update(changed or {})
+            changes.setdefault(target, []).append(amendment)
             amended[target] = position
     return Corrections(void, changes, amended, links)
 

@@ -2,54 +2,52 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from typing import Any, Self
-from uuid import UUID
 
 from msgspec.structs import replace
-from psycopg import Connection
 
 from domain.customer import Customer
-from domain.event import Event
-from ledger.subjects import personal_fields
+from domain.event import Event, personal_fields
 from ledger.vault import subject_in
 
 from .model import ReadModel, folds, names
 
 ERASING = Customer.Erased
-QUERY = "SELECT data -> 'keys' FROM ledger.entries WHERE type = 'Customer.Erased' AND position <= %s"
 
 
 class Forgotten:
     """The persons who were erased by a position."""
 
-    def __init__(self, subjects: Iterable[UUID]) -> None:
-        """Take the ids of the keys that were destroyed."""
-        self.subjects = sorted(subjects)
-        self._subjects = {subject.bytes for subject in self.subjects}
+    def __init__(self, erased: Mapping[bytes, int], position: int = 0) -> None:
+        """Take the 16 bytes of the ids of the keys that were destroyed, each with the position that told of it.
 
-    @classmethod
-    def at(cls, connection: Connection[Any], position: int) -> Self:
-        """Those the ledger told of by a position."""
-        rows = connection.execute(QUERY, (position,)).fetchall()
-        return cls(UUID(key) for (keys,) in rows for key in keys)
+        Those told of later than ``position`` are passed over.
+        """
+        self._erased, self._position = erased, position
+
+    def __len__(self) -> int:
+        """How many keys were destroyed at most; those destroyed later may be counted."""
+        return len(self._erased)
+
+    def has_key_of(self, sealed: str) -> bool:
+        """Whether the key that a value is sealed with was destroyed; its beginning will do."""
+        told = self._erased.get(subject_in(sealed))
+        return told is not None and told <= self._position
 
     def hidden(self, model: type[ReadModel], entries: Collection[Event]) -> Collection[Event]:
         """The entries as a model's folds see them: null where a field is sealed with a key that was destroyed."""
-        if not self._subjects:
+        if not self:
             return entries
         seen = sealed_seen(model)
         return [self._without(entry, seen[type(entry)]) if type(entry) in seen else entry for entry in entries]
 
     def _without(self, entry: Event, fields: Iterable[str]) -> Event:
         gone = {
-            field: None
-            for field in fields
-            if (value := getattr(entry, field)) is not None and subject_in(value) in self._subjects
+            field: None for field in fields if (value := getattr(entry, field)) is not None and self.has_key_of(value)
         }
         return replace(entry, **gone) if gone else entry
 
 
-NONE_FORGOTTEN: Forgotten = Forgotten(())
+NONE_FORGOTTEN: Forgotten = Forgotten({})
 
 
 @cache

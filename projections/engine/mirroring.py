@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection, sql
 
 from domain.event import events, refuse_newer
-from ledger.forgetting import speaking_of
+from ledger.vault import TOLD_BY
 
 from .corrections import Corrections, follows_merges
 from .cut import Cut
@@ -27,9 +28,13 @@ MERGED = (
 OUTDATED = """
     SELECT position, type, schema FROM ledger.entries
      WHERE position BETWEEN %s AND %s AND type || '/' || schema <> ALL(%s) ORDER BY position"""
-FORGOTTEN = """
-    SELECT position FROM ledger.entries
-     WHERE position BETWEEN %(first)s AND %(last)s AND type = ANY(%(types)s) AND {speaking}"""
+SEALED = """
+    SELECT position, left(data ->> field, %(told_by)s)
+      FROM ledger.entries JOIN unnest(%(types)s::text[], %(fields)s::text[]) AS sealed (type, field) USING (type)
+     WHERE position BETWEEN %(first)s AND %(last)s AND data ->> field IS NOT NULL"""
+CUSTOMERS = """
+    SELECT DISTINCT customer_id FROM ledger.entries
+     WHERE position BETWEEN %(first)s AND %(last)s AND customer_id IS NOT NULL"""
 MARK = """
     UPDATE {table} AS mirror SET {column} = correction.position
       FROM unnest(%s::bigint[], %s::bigint[]) AS correction (target, position)
@@ -42,7 +47,7 @@ def mirror(
     """Copy the entries of a run of positions into a build's table, without marks, as a cut has them.
 
     Gives the positions of entries that are no copies, and have to be folded one by one: those in another form than
-    today's, and those that may hold what was sealed of a person who was erased. Raises
+    today's, and those that hold what was sealed of a person who was erased. Raises
     :class:`~domain.event.UnknownSchema` for an entry of a newer Daybook.
     """
     if not run:
@@ -52,8 +57,8 @@ def mirror(
     for position, kind, schema in connection.execute(OUTDATED, (first, last, _known())):
         refuse_newer(kind, schema)
         outdated.append(position)
-    outdated += _forgotten(connection, model, first, last, links)
-    absorbed = links.absorbed() if follows_merges(model) else []
+    outdated += _forgotten(connection, model, run, links)
+    absorbed = _absorbed(connection, run, links) if follows_merges(model) else []
     roots = [links.root(customer) for customer in absorbed]
     passed = [event.type_name for event in model.spec.passes_over]
     given = {"first": first, "last": last, "outdated": outdated, "passed": passed, "until": cut.occurred_until}
@@ -70,14 +75,20 @@ def mark(connection: Connection[Any], model: type[ReadModel], name: str, known: 
             connection.execute(statement, (list(by.keys()), list(by.values())))
 
 
-def _forgotten(connection: Connection[Any], model: type[ReadModel], first: int, last: int, links: Links) -> list[int]:
-    gone, seen = links.forgotten.subjects, sealed_seen(model)
-    if not gone or not seen:
-        return []
-    types = [kind.type_name for kind in seen]
-    query = sql.SQL(FORGOTTEN).format(speaking=speaking_of("gone"))
-    rows = connection.execute(query, {"first": first, "last": last, "types": types, "gone": gone})
-    return [position for (position,) in rows]
+def _forgotten(connection: Connection[Any], model: type[ReadModel], run: range, links: Links) -> set[int]:
+    seen = [(kind.type_name, field) for kind, fields in sealed_seen(model).items() for field in fields]
+    if not links.forgotten or not seen:
+        return set()
+    types, fields = map(list, zip(*seen, strict=True))
+    told = {"first": run[0], "last": run[-1], "types": types, "fields": fields, "told_by": TOLD_BY}
+    return {position for position, value in connection.execute(SEALED, told) if links.forgotten.has_key_of(value)}
+
+
+def _absorbed(connection: Connection[Any], run: range, links: Links) -> list[UUID]:
+    """The merged customers that entries of the run may be of: all, or where they are more, only those that are."""
+    if len(links) <= len(run):
+        return links.absorbed()
+    return links.absorbed(each for (each,) in connection.execute(CUSTOMERS, {"first": run[0], "last": run[-1]}))
 
 
 def _known() -> list[str]:

@@ -20,8 +20,9 @@ from .concerned import entered
 from .corrections import AMENDED, VOIDED, corrections_of, follows_merges, marks
 from .cut import Cut
 from .folding import Step, steps, taken
-from .forgotten import ERASING, Forgotten, sealed_seen
-from .links import NOBODY, Links, told_in
+from .forgotten import ERASING, sealed_seen
+from .kept import Merges
+from .links import NOBODY, Links, linked_in
 from .model import ReadModel, envelope_needed, folds
 
 KEYS_AT_ONCE = 1_000
@@ -82,7 +83,9 @@ def links_for(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> 
     """The merges a model's folds are to follow at a cut, and the erasures they are to know of."""
     if follows_merges(model):
         return Links.at(connection, cut.position)
-    return Links({}, Forgotten.at(connection, cut.position)) if sealed_seen(model) else NOBODY
+    if sealed_seen(model):
+        return Links(Merges(), cut.position, Links.at(connection, cut.position).forgotten)
+    return NOBODY
 
 
 def _folded(model: type[ReadModel], todo: Sequence[Step], check: Check | None) -> Refolded:
@@ -120,8 +123,8 @@ def keys_to_refold(
         for position in (after, entries[-1].position):
             known = corrections_of(connection, targets, position, links)._replace(void={})
             found |= {step.key for step in steps(model, known.applied(model, told))}
-    if follows_merges(model) and told_in(entries):
-        found |= _moved(connection, model, Links.at(connection, after), links)
+    if follows_merges(model) and (linked := linked_in(entries)):
+        found |= _moved(connection, model, linked, Links.at(connection, after), links)
     if erased := [key for entry in entries if isinstance(entry, ERASING) for key in entry.keys]:
         told = _entries(connection, model, speaking_of("asked"), erased, sealed_seen(model))
         known = corrections_of(connection, [entry.position for entry in told], entries[-1].position, links)
@@ -141,9 +144,11 @@ def _corrected(model: type[ReadModel], entries: Iterable[Event]) -> list[int]:
     return found
 
 
-def _moved(connection: Connection[Any], model: type[ReadModel], before: Links, now: Links) -> set[Any]:
+def _moved(
+    connection: Connection[Any], model: type[ReadModel], linked: Iterable[UUID], before: Links, now: Links
+) -> set[Any]:
     """The keys that entries of merged or unmerged customers counted for, and those they count for now."""
-    moved = now.moved_since(before)
+    moved = now.moved_since(before, linked)
     if not moved:
         return set()
     if model.spec.by == "customer_id":

@@ -12,8 +12,10 @@ from api import replay as replaying
 from api.cli import replay as command
 from api.cli.operator import operator
 from api.replay import Step, opened, replay
+from domain.case import Case
 from domain.vocabulary import Role
-from tests.api.asking import Api
+from ledger import database
+from tests.api.asking import Api, open_api
 
 REPLAY = """query ($id: UUID!, $at: Long) { caseReplay(id: $id, atPosition: $at) { id steps {
     position type occurredAt recordedAt actorKind actorId actorRole commandId streamId streamVersion data
@@ -176,6 +178,45 @@ def test_in_a_terminal_it_is_readable(api: Api, case: str, monkeypatch: pytest.M
     assert "    → handler: bob → –" in lines
     assert any(line.endswith(f"void by #{steps[-1].entry.position}") for line in lines)
     assert any(line.startswith("    → remedies: – → ") and "amount minor 500" in line for line in lines)
+
+
+def test_an_entry_of_an_older_form_is_amended_as_it_was_then_and_as_it_is_today(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Case.Opened, "upcast_v0_v1", staticmethod(upcast), raising=False)
+    with open_api(url) as before:
+        customer = before.done("registerCustomer", name="Ada")
+        told = {"kind": "COMPLAINT", "channel": "PHONE", "description": "Kaputt.", "product": "cup"}
+        case = before.do("openCase", customerId=customer, role=Role.AGENT, subject="ann", **told)
+        amended = before.do("amendEntry", position=case["position"], changes={"product": "mug"}, reason="mistyped")
+    with database.connect(url) as admin:
+        admin.execute("ALTER TABLE ledger.entries DISABLE TRIGGER append_only")
+        admin.execute(OLDER_OPENED, (case["position"],))
+        admin.execute(OLDER_AMENDED, (amended["position"],))
+
+    with open_api(url) as today:
+        same = today.do("amendEntry", position=case["position"], changes={"product": "mug (old)"}, reason="again")
+        other = today.do("amendEntry", position=case["position"], changes={"product": "jug"}, reason="again")
+        opening, *later = steps_of(today, case["id"])
+
+    assert [error["code"] for error in same["userErrors"]] == ["ENTRY_NOTHING_AMENDED"]
+    assert (opening["data"]["product"], opening["data"]["description"]) == ("cup (old)", "Kaputt.")
+    changed = [{change["field"]: change["after"] for change in step["changes"]} for step in (opening, *later)]
+    assert [each["product"] for each in changed] == ["cup (old)", "mug (old)", "jug"]
+    assert [step["data"]["amended_schema"] for step in later] == [0, 1]
+    assert [step["position"] for step in later] == [amended["position"], other["position"]]
+
+
+OLDER_OPENED = """
+    UPDATE ledger.entries SET schema = 0, data = data - 'product' || jsonb_build_object('item', data -> 'product')
+     WHERE position = %s"""
+OLDER_AMENDED = """
+    UPDATE ledger.entries SET data = data || '{"amended_schema": 0, "changes": {"item": "mug"}}' WHERE position = %s"""
+
+
+def upcast(data: dict[str, Any]) -> dict[str, Any]:
+    """Bring up an opening of a case from when it said item where it says product today."""
+    return {field: value for field, value in data.items() if field != "item"} | {"product": f"{data['item']} (old)"}
 
 
 def test_an_amended_entry_says_so_in_a_terminal(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

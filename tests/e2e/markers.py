@@ -16,8 +16,7 @@ from msgspec.structs import replace
 
 from domain.case import Case
 from domain.customer import Customer
-from domain.event import Event, events, payload_fields
-from ledger.subjects import personal_fields
+from domain.event import Event, events, payload_fields, personal_fields
 
 NAMES = UUID("0a7b6a34-7a5c-4a0e-9d0c-2f3b6de0c5a9")
 LONG_AGO = datetime(2015, 3, 1, tzinfo=UTC)

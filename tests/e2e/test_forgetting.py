@@ -17,13 +17,12 @@ import pytest
 from psycopg import Connection, conninfo, sql
 from psycopg_pool import ConnectionPool
 
-from domain.event import events
+from domain.event import events, personal_fields
 from domain.vocabulary import Role
 from ledger import bulk, database, embedded, forgetting, migrate
 from ledger.application import Ledger
 from ledger.database import Duty
 from ledger.destroyed import DestroyedKeys
-from ledger.subjects import personal_fields
 from ledger.vault import Vault, VaultError
 from ledger.writer import Writer
 from projections.engine import metric, posting, projector, rebuilding

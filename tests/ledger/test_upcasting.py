@@ -10,7 +10,8 @@ import pytest
 
 from domain import command, event, vocabulary
 from domain.aggregate import Aggregate
-from domain.event import ENVELOPE, Event, UnknownSchema, upcast
+from domain.entry import Entry
+from domain.event import ENVELOPE, Amendment, Event, UnknownSchema, upcast
 from ledger import reading
 
 STREAM = UUID("11111111-1111-4111-8111-111111111111")
@@ -113,6 +114,67 @@ def test_an_entry_of_a_newer_schema_is_not_read_as_if_it_were_an_older_one(measu
 def test_an_entry_nobody_here_knows_was_entered_by_a_newer_daybook() -> None:
     with pytest.raises(UnknownSchema, match=r"Parcel\.Lost was entered by a newer Daybook; upgrade this one"):
         reading.decoded(b'{"type": "Parcel.Lost/1"}')
+
+
+# What was amended.
+
+AMENDED: list[tuple[int, list[tuple[int, dict[str, Any]]], dict[str, Any]]] = [
+    (1, [(1, {"minutes": 3})], {"seconds": 180}),
+    (1, [(1, {"name": "Ada Byron"})], {"family": "Byron"}),
+    (1, [(2, {"seconds": 90})], {"seconds": 90}),
+    (1, [(3, {"family": "Byron"})], {"family": "Byron"}),
+    (1, [(1, {"minutes": 3}), (1, {"minutes": 4})], {"seconds": 240}),
+    (1, [(1, {"minutes": 3, "name": "Eve Byron"}), (2, {"seconds": 90}), (3, {"given": "Ida"})],
+     {"given": "Ida", "family": "Byron", "seconds": 90}),
+    (2, [(2, {"name": "Eve"}), (3, {"seconds": 1})], {"given": "Eve", "family": "", "seconds": 1}),
+    (3, [(3, {"given": "Eve"})], {"given": "Eve"}),
+]  # fmt: skip
+"""The schema of an entry, what was amended under which, and what it says today otherwise than it said."""
+
+
+def entered(kind: type[Event], schema: int) -> Event:
+    """The same measure, entered under one of the schemas."""
+    told = dict([*OLD, (3, {"given": "Ada", "family": "Lovelace", "seconds": 120})])
+    return reading.decoded(line(kind, schema, **told[schema]))
+
+
+@pytest.mark.parametrize(("schema", "made", "says"), AMENDED)
+def test_an_amendment_is_brought_up_with_the_entry_it_was_made_of(
+    measured: type[Event], schema: int, made: list[tuple[int, dict[str, Any]]], says: dict[str, Any]
+) -> None:
+    new = line(measured, 3, **{"given": "Ada", "family": "Lovelace", "seconds": 120} | says)
+
+    amended = entered(measured, schema).amended(Amendment(*each) for each in made)
+
+    assert amended == reading.decoded(new)
+
+
+@pytest.mark.parametrize(("schema", "made", "says"), AMENDED)
+def test_amended_again_it_is_as_if_all_amendments_were_known_at_once(
+    measured: type[Event], schema: int, made: list[tuple[int, dict[str, Any]]], says: dict[str, Any]
+) -> None:
+    entry, amendments = entered(measured, schema), [Amendment(*each) for each in made]
+    at_once = entry.amended(amendments)
+
+    for amendment in amendments:
+        entry = entry.amended([amendment])
+
+    assert entry == at_once
+
+
+def test_what_a_newer_daybook_amended_is_not_read_as_if_it_were_older(measured: type[Event]) -> None:
+    with pytest.raises(UnknownSchema, match="Measured of schema 4 was entered by a newer Daybook; upgrade"):
+        entered(measured, 1).amended([Amendment(4, {"seconds": 1})])
+
+
+def test_an_amendment_that_does_not_say_was_made_under_the_first_schema(measured: type[Event]) -> None:
+    told = {"amended_position": 7, "amended_type": measured.type_name, "changes": {"minutes": 3}, "reason": "mistyped"}
+
+    found = reading.decoded(line(Entry.Amended, 1, **told))
+
+    assert found == reading.decoded(line(Entry.Amended, 2, **told, amended_schema=1))
+    assert isinstance(found, Entry.Amended)
+    assert found.amendment == (1, {"minutes": 3})
 
 
 # What may be declared as an event at all.

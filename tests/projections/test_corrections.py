@@ -16,6 +16,7 @@ from projections.case_register import CaseRegister
 from projections.complaint_outcomes import ComplaintOutcomes
 from projections.customer_history import CustomerHistory
 from projections.customer_profile import CustomerProfile
+from projections.engine.kept import Merges
 from projections.engine.links import Links
 from projections.engine.model import ReadModel, on
 from projections.purchase_behaviour import PurchaseBehaviour
@@ -167,12 +168,15 @@ def test_the_tier_is_the_one_the_survivor_was_given(world: World) -> None:
 
 
 def test_links_know_who_moved() -> None:
-    before, now = Links({EVE: ANN}), Links({EVE: ANN, ANN: BOB})
+    merges = Merges()
+    merges.tell(1, EVE, ANN)
+    merges.tell(2, ANN, BOB)
+    before, now = Links(merges, 1), Links(merges, 2)
 
     assert (now.root(EVE), now.root(ANN), now.root(BOB)) == (BOB, BOB, BOB)
     assert sorted(now.members([BOB])) == sorted([BOB, ANN, EVE])
-    assert now.moved_since(before) == {EVE, ANN}
-    assert now.moved_since(now) == set()
+    assert now.moved_since(before, [ANN]) == {EVE, ANN}
+    assert now.moved_since(now, [ANN]) == set()
 
 
 def test_a_late_entry_takes_its_place_in_business_time(world: World) -> None:

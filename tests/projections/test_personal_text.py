@@ -8,11 +8,10 @@ from psycopg import sql
 
 from domain.case import Case
 from domain.customer import Customer
-from domain.event import Event, events
+from domain.event import Event, events, personal_fields
 from domain.person import RelationshipPart
 from domain.touchpoint import Touchpoint
 from domain.vocabulary import Channel, ClosingBasis, ContactKind, SolutionKind
-from ledger.subjects import personal_fields
 from projections.customer_profile import CustomerProfile
 from projections.engine import builds
 from projections.engine.model import Fold, folds

@@ -145,7 +145,7 @@ def as_seen(model: type[ReadModel], entries: Sequence[Event]) -> list[Event]:
     seen = list(entries)
     for entry in entries:
         if isinstance(entry, Entry.Amended) and "amended_position" not in marked:
-            seen[entry.amended_position - 1] = seen[entry.amended_position - 1].amended(entry.changes)
+            seen[entry.amended_position - 1] = seen[entry.amended_position - 1].amended([entry.amendment])
     gone = {key for entry in entries if isinstance(entry, Customer.Erased) for key in entry.keys}
     seen = [forgotten(entry, gone) for entry in seen]
     void = set() if "voided_position" in marked else {entry.voids for entry in entries}
