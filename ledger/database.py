@@ -59,6 +59,15 @@ def connect(url: str, duty: Duty | None = None) -> Connection[Any]:
         raise DatabaseUnavailable(_advice(error, duty)) from error
 
 
+def another(connection: Connection[Any]) -> Connection[Any]:
+    """Open one more connection like the given one, with its role; raises :class:`DatabaseUnavailable` as above."""
+    info = connection.info
+    try:
+        return psycopg.connect(conninfo.make_conninfo(**info.get_parameters(), password=info.password), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(_advice(error, None)) from error
+
+
 def pool(url: str, duty: Duty, size: int = POOL_MAX) -> ConnectionPool[Connection[Any]]:
     """Open a pool of up to ``size`` connections with autocommit on."""
     opened = ConnectionPool(

@@ -11,8 +11,8 @@ from ledger.database import Duty
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine import posting, projector
 from projections.engine.beside import Beside
+from projections.engine.building import Advance
 from projections.engine.model import ReadModel, named
-from projections.engine.rebuilding import Advance
 
 from ..settings import load
 from ..wiring import ready_url
@@ -59,7 +59,11 @@ def build_missing(url: str) -> list[str]:
 def catch_up(url: str) -> int:
     """Post until the read models stand at the head, with progress; gives how many entries were posted."""
     posted = 0
-    with database.connect(url, Duty.PROJECTOR) as connection, Beside(url) as beside, progress("Posting") as advance:
+    with (
+        database.connect(url, Duty.PROJECTOR) as connection,
+        Beside.like(connection) as beside,
+        progress("Posting") as advance,
+    ):
         while count := posting.catch_up(connection, beside=beside):
             posted += count
             advance(posted)

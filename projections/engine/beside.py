@@ -1,18 +1,22 @@
-"""A second session of whoever posts: what is needed next is read by it while the first one writes."""
+"""A second session of whoever posts or builds: PostgreSQL does something else by it while the first one works."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from psycopg import Connection
 
 from domain.event import Event
-from ledger.database import Duty, connect
+from ledger.database import another
 
 T = TypeVar("T")
 Entries = tuple[list[Event], int]
 """Entries, and the position they lead to."""
+CANCEL_AGAIN_S = 0.1
+"""Why: what is told to end between two of its statements goes on with the next."""
 Asked = tuple[int, int]
 """After which position, and how many positions at most."""
 
@@ -23,16 +27,24 @@ class Beside(AbstractContextManager["Beside"]):
     A session that is lost fails what was to be done by it, and is opened again for what comes then.
     """
 
-    def __init__(self, url: str) -> None:
-        """Read from the ledger and the books at ``url``."""
-        self._url = url
+    def __init__(self, opened: Callable[[], Connection[Any]]) -> None:
+        """Work through the session that is ``opened``."""
+        self._open = opened
         self._hand = ThreadPoolExecutor(1)
         self._connection: Connection[Any] | None = None
+        self._doing: list[Future[Any]] = []
         self._prepared: tuple[Asked, Future[Entries]] | None = None
+
+    @classmethod
+    def like(cls, connection: Connection[Any]) -> Self:
+        """Work through a session like that of a connection."""
+        return cls(partial(another, connection))
 
     def do(self, work: Callable[[Connection[Any]], T]) -> Future[T]:
         """Do some work as soon as all before it is done."""
-        return self._hand.submit(lambda: work(self._opened()))
+        done = self._hand.submit(lambda: work(self._opened()))
+        self._doing = [*(each for each in self._doing if not each.done()), done]
+        return done
 
     def prepare(self, asked: Asked, read: Callable[[Connection[Any], int, int], Entries]) -> None:
         """Read entries that will be asked for next; they and their positions never change."""
@@ -45,11 +57,16 @@ class Beside(AbstractContextManager["Beside"]):
 
     def _opened(self) -> Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url, Duty.PROJECTOR)
+            self._connection = self._open()
         return self._connection
 
-    def __exit__(self, *_: object) -> None:
-        """Close the session, once nothing is done any more."""
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        """Close the session once all is done; where the block failed, what is being done is ended."""
+        self._hand.shutdown(wait=False, cancel_futures=failure is not None)
+        while failure and not all(each.done() for each in self._doing):
+            if self._connection is not None:
+                self._connection.cancel_safe()
+            time.sleep(CANCEL_AGAIN_S)
         self._hand.shutdown()
         if self._connection is not None:
             self._connection.close()

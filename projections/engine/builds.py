@@ -8,7 +8,7 @@ from psycopg import Connection, sql
 
 from . import table
 from .cut import Cut
-from .model import ReadModel, fingerprint
+from .model import ReadModel, fingerprint, models
 
 
 class Build(NamedTuple):
@@ -20,6 +20,11 @@ class Build(NamedTuple):
     fingerprint: str
     position: int
     table: str
+
+    @property
+    def declared(self) -> type[ReadModel]:
+        """The read model of that name as this process declares it."""
+        return models()[self.model]
 
 
 class Certificate(NamedTuple):

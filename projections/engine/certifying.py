@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 from psycopg import Connection
 
 from . import builds
+from .building import Advance
 from .builds import Certificate
 from .model import ReadModel, fingerprint, models
-from .rebuilding import Advance, certificates_again
+from .rebuilding import certificates_again
 
 
 class Compared(NamedTuple):

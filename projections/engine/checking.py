@@ -17,13 +17,13 @@ from domain.event import Event
 
 from . import alarms, builds, posting, table
 from .alarms import Compared
+from .building import Advance
 from .builds import Build
 from .corrections import redirected
 from .cut import Cut
 from .folding import steps
 from .model import ReadModel, columns
 from .quarantine import Quarantine
-from .rebuilding import Advance
 from .refolding import links_for, refold
 
 AT_ONCE_MAX = 200

@@ -1,4 +1,7 @@
-"""Filling builds: the ledger read and decoded once for several parts, each folded into the table of its build."""
+"""Filling builds: the ledger read and decoded once for several parts, each folded into the table of its build.
+
+The builds of mirrors, which fold nothing, are filled by :mod:`.mirroring`.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +16,7 @@ from domain.event import Event
 from ledger.database import Duty, connect
 from ledger.reading import BLOCK, copy_blocks, decoded_lines
 
-from . import copying, mirroring
+from . import copying
 from .bulk import Bulk
 from .corrections import Corrections, corrections
 from .interpreter import set_to_fold
@@ -24,9 +27,7 @@ from .table import UNFIT
 WRITTEN_AT_ONCE = 5_000
 """Why: the rows of a few megabytes; more of them would only wait in memory."""
 WAITING_MAX = 4
-"""Why: so many thousands of rows wait to be written before folding waits for them, as do mirrors in between."""
-MIRRORED_AT_ONCE = 5_000
-"""Why: some tens of milliseconds of PostgreSQL's time, between which rows that were folded can be written as well."""
+"""Why: so many lots of rows wait to be written before folding waits for them."""
 
 Told = Callable[[int], None]
 """Told how many positions were passed since it was last told."""
@@ -57,26 +58,19 @@ def fill_by(
     reader.execute("SET max_parallel_workers_per_gather = 0")
     known = {position: corrections(reader, position) for position in {part.cut.position for part in parts}}
     with set_to_fold(), writer.transaction(), ThreadPoolExecutor(1) as thread:
-        working = [_begun(writer, part, known[part.cut.position], thread) for part in parts]
+        working = [_Filling(writer, part, known[part.cut.position], thread) for part in parts]
         for stretch in _stretches(parts):
             its = [each for each in working if stretch[0] in each.part.positions()]
-            first, sorted_out = stretch.start, _Sorting([each.part.model for each in its])
+            passed, sorted_out = 0, _Sorting([each.part.model for each in its])
             for entries in _entries(reader, [each.part for each in its], known, stretch):
-                block = range(first, min(first + BLOCK, stretch.stop))
                 for each, concerned in zip(its, sorted_out(entries), strict=True):
-                    each.take(concerned, block)
-                told(len(block))
-                first = block.stop
+                    each.take(concerned)
+                block = min(BLOCK, len(stretch) - passed)
+                told(block)
+                passed += block
         for each in working:
             each.finish()
         return {each.part.build.id: each.left() for each in working}
-
-
-def _begun(
-    writer: Connection[Any], part: Part, known: Corrections, thread: ThreadPoolExecutor
-) -> "_Filling | _Mirroring":
-    kind = _Mirroring if part.model.spec.mirrors_entries else _Filling
-    return kind(writer, part, known, thread)
 
 
 class _Sorting:
@@ -86,7 +80,7 @@ class _Sorting:
         self._lists: list[list[Event]] = [[] for _ in chosen]
         self._adders: dict[type[Event], list[Callable[[Event], None]]] = {}
         for model, own in zip(chosen, self._lists, strict=True):
-            for kind in () if model.spec.mirrors_entries else folds(model):
+            for kind in folds(model):
                 self._adders.setdefault(kind, []).append(own.append)
 
     def __call__(self, entries: Iterable[Event]) -> Sequence[Sequence[Event]]:
@@ -97,38 +91,6 @@ class _Sorting:
             for add in self._adders.get(type(entry), ()):
                 add(entry)
         return self._lists
-
-
-class _Mirroring:
-    """One part of a mirror on its way from positions to rows, without an entry leaving PostgreSQL."""
-
-    def __init__(self, writer: Connection[Any], part: Part, known: Corrections, thread: ThreadPoolExecutor) -> None:
-        self.part, self._writer, self._known, self._thread = part, writer, known, thread
-        self._passed = range(part.positions().start, part.positions().start)
-        self._copied: list[Future[list[int]]] = []
-
-    def take(self, _: Sequence[Event], block: range) -> None:
-        """Copy the next positions, once there are enough of them."""
-        self._passed = range(self._passed.start, block.stop)
-        if len(self._passed) >= MIRRORED_AT_ONCE:
-            self._copy()
-
-    def finish(self) -> None:
-        """Copy what is left."""
-        self._copy()
-
-    def left(self) -> list[Any]:
-        """Mark what was corrected; gives the keys whose rows have to be folded anew."""
-        outdated = [position for copied in self._copied for position in copied.result()]
-        mirroring.mark(self._writer, self.part.model, self.part.build.table, self._known.of(self.part.positions()))
-        return outdated
-
-    def _copy(self) -> None:
-        part, run, links = self.part, self._passed, self._known.links
-        self._passed = range(run.stop, run.stop)
-        self._copied.append(
-            self._thread.submit(mirroring.mirror, self._writer, part.model, part.build.table, run, part.cut, links)
-        )
 
 
 class _Filling:
@@ -143,7 +105,7 @@ class _Filling:
         self._unfit: list[Any] = []
         self._writing: deque[Future[list[ReadModel]]] = deque()
 
-    def take(self, entries: Sequence[Event], _: range) -> None:
+    def take(self, entries: Sequence[Event]) -> None:
         """Fold the next entries; what is not in order of position is folded in the end."""
         if self._waits:
             self._held += entries
@@ -198,10 +160,6 @@ def _stretches(parts: Sequence[Part]) -> Iterator[range]:
 
 def _entries(reader: Connection[Any], parts: Sequence[Part], known: Known, stretch: range) -> Iterator[list[Event]]:
     """The entries of a stretch that have to be folded, a block at a time; there may be none in a block."""
-    parts = [part for part in parts if not part.model.spec.mirrors_entries]
-    if not parts:
-        yield from ([] for _ in range(stretch.start, stretch.stop, BLOCK))
-        return
     fields = set().union(*(part.fields() for part in parts))
     condition = sql.SQL("({})").format(sql.SQL(" OR ").join(part.concerned(known[part.cut.position]) for part in parts))
     if all(part.is_whole for part in parts):

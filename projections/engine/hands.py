@@ -1,7 +1,7 @@
 """Hands: processes, here or elsewhere, that fold parts of a rebuild side by side."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from multiprocessing import connection, parent_process
 from threading import Thread
@@ -13,7 +13,7 @@ from psycopg import Connection
 from ledger.database import connect
 from ledger.reading import BLOCK
 
-from .filling import Anew, fill, span
+from .filling import Anew, Told, fill, span
 from .parts import Part
 
 LOOK_S = 0.5
@@ -47,8 +47,8 @@ class Hands(NamedTuple):
     url: str
 
 
-def folded(hands: Hands, lists: Sequence[Sequence[Part]], reached: Callable[[int], None]) -> Iterator[Anew]:
-    """Fold lists of parts side by side, and tell how many positions they have passed, all in all.
+def fill_side_by_side(hands: Hands, lists: Sequence[Sequence[Part]], more: Told) -> Iterator[Anew]:
+    """Fill lists of parts side by side, and tell how many positions they have passed.
 
     Wherever the processes are, PostgreSQL knows how far they have read.
     """
@@ -63,8 +63,8 @@ def folded(hands: Hands, lists: Sequence[Sequence[Part]], reached: Callable[[int
                 for each in done:
                     passed += running.pop(each)
                     yield each.result()
-                told = max(told, passed + _being_read(look, name))
-                reached(told)
+                before, told = told, max(told, passed + _being_read(look, name))
+                more(told - before)
         finally:
             for each in running:
                 each.cancel()

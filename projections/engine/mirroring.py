@@ -1,6 +1,6 @@
 """Mirroring: rows that repeat their entries, copied within PostgreSQL a run of positions at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,12 +9,13 @@ from psycopg import Connection, sql
 from domain.event import events, refuse_newer
 from ledger.vault import TOLD_BY
 
-from .corrections import Corrections, follows_merges
+from .builds import Build
+from .corrections import Corrections, corrections, follows_merges
 from .cut import Cut
 from .forgotten import sealed_seen
 from .links import Links
 from .mirror import MARKS
-from .model import ReadModel
+from .model import ReadModel, models
 from .table import table
 
 INSERT = """
@@ -25,9 +26,9 @@ INSERT = """
 MERGED = (
     "LEFT JOIN unnest(%(absorbed)s::uuid[], %(roots)s::uuid[]) AS merged (absorbed, root) ON absorbed = customer_id"
 )
-OUTDATED = """
+OLDER = """
     SELECT position, type, schema FROM ledger.entries
-     WHERE position BETWEEN %s AND %s AND type || '/' || schema <> ALL(%s) ORDER BY position"""
+     WHERE position >= %s AND position < %s AND type || '/' || schema <> ALL(%s) ORDER BY position"""
 SEALED = """
     SELECT position, left(data ->> field, %(told_by)s)
       FROM ledger.entries JOIN unnest(%(types)s::text[], %(fields)s::text[]) AS sealed (type, field) USING (type)
@@ -41,22 +42,64 @@ MARK = """
      WHERE mirror.position = target"""
 
 
+AT_ONCE = 5_000
+"""Why: some tens of milliseconds of PostgreSQL's time, after which it can be told to stop."""
+
+Passed = Callable[[int], None]
+"""Told how many positions were passed since it was last told; may raise, which ends the work."""
+
+
+def fill(
+    connection: Connection[Any], wanted: Sequence[tuple[Build, Cut]], passed: Passed = lambda _positions: None
+) -> dict[int, list[int]]:
+    """Fill the builds of mirrors, each as its cut has the ledger.
+
+    Gives by the id of their build the keys whose rows have to be folded anew once the rest is there.
+    """
+    known = {cut.position: corrections(connection, cut.position) for _, cut in wanted}
+    left: dict[int, list[int]] = {build.id: [] for build, _ in wanted}
+    for first in range(1, max((cut.position for _, cut in wanted), default=0) + 1, AT_ONCE):
+        older = older_in(connection, range(first, first + AT_ONCE))
+        for build, cut in wanted:
+            run = range(first, min(first + AT_ONCE, cut.position + 1))
+            links = known[cut.position].links
+            left[build.id] += mirror(connection, models()[build.model], build.table, run, cut, links, older)
+            passed(len(run))
+    for build, cut in wanted:
+        mark(connection, models()[build.model], build.table, known[cut.position])
+    return left
+
+
+def older_in(connection: Connection[Any], run: range) -> list[int]:
+    """The positions of the entries of a run that have another form than today's.
+
+    Raises :class:`~domain.event.UnknownSchema` for an entry of a newer Daybook.
+    """
+    found = []
+    for position, kind, schema in connection.execute(OLDER, (run.start, run.stop, _known())):
+        refuse_newer(kind, schema)
+        found.append(position)
+    return found
+
+
 def mirror(
-    connection: Connection[Any], model: type[ReadModel], name: str, run: range, cut: Cut, links: Links
+    connection: Connection[Any],
+    model: type[ReadModel],
+    name: str,
+    run: range,
+    cut: Cut,
+    links: Links,
+    older: Iterable[int],
 ) -> list[int]:
     """Copy the entries of a run of positions into a build's table, without marks, as a cut has them.
 
-    Gives the positions of entries that are no copies, and have to be folded one by one: those in another form than
-    today's, and those that hold what was sealed of a person who was erased. Raises
-    :class:`~domain.event.UnknownSchema` for an entry of a newer Daybook.
+    Gives the positions of entries that are no copies, and have to be folded one by one: those in an ``older`` form than
+    today's, and those that hold what was sealed of a person who was erased.
     """
     if not run:
         return []
     first, last = run[0], run[-1]
-    outdated = []
-    for position, kind, schema in connection.execute(OUTDATED, (first, last, _known())):
-        refuse_newer(kind, schema)
-        outdated.append(position)
+    outdated = [position for position in older if position in run]
     outdated += _forgotten(connection, model, run, links)
     absorbed = _absorbed(connection, run, links) if follows_merges(model) else []
     roots = [links.root(customer) for customer in absorbed]

@@ -55,12 +55,15 @@ class Batch(NamedTuple):
     to: int
     telling: Sequence[Event]
     links: Links
+    older: Sequence[int]
+    """The positions of the entries in another form than today's."""
 
     @classmethod
-    def of(cls, connection: Connection[Any], entries: Sequence[Event], to: int) -> Self:
-        """The batch of these entries."""
+    def of(cls, connection: Connection[Any], entries: Sequence[Event], after: int, to: int) -> Self:
+        """The batch of these entries, which are those to be folded of all between two positions."""
         telling = [entry for entry in entries if isinstance(entry, TELLING)]
-        return cls(entries, to, telling, Links.at(connection, to))
+        older = mirroring.older_in(connection, range(after + 1, to + 1))
+        return cls(entries, to, telling, Links.at(connection, to), older)
 
     def after(self, position: int) -> Self:
         """The batch without what leads to a position."""
@@ -119,7 +122,8 @@ class Posting:
         connection, model, build, batch = self._connection, self._model, self._build, self._batch
         if model.spec.mirrors_entries:
             run = range(build.position + 1, batch.to + 1)
-            self._anew |= set(mirroring.mirror(connection, model, build.table, run, Cut(batch.to), batch.links))
+            left = mirroring.mirror(connection, model, build.table, run, Cut(batch.to), batch.links, batch.older)
+            self._anew |= set(left)
             mirroring.mark(connection, model, build.table, corrections_in(batch.telling, batch.links))
         if self._rows or self._anew:
             keep(connection, model, build, self._anew, Cut(batch.to), self._rows, self._packed)
@@ -142,7 +146,7 @@ def _begins(step: Step) -> bool:
 
 def post(connection: Connection[Any], build: Build, entries: Sequence[Event], to: int) -> Build:
     """Post to one build the entries after its position, and move it on to ``to``; in the caller's transaction."""
-    post_all(connection, [build], Batch.of(connection, entries, to))
+    post_all(connection, [build], Batch.of(connection, entries, build.position, to))
     return build._replace(position=to)
 
 
@@ -162,7 +166,7 @@ def catch_up(connection: Connection[Any], limit: int = BATCH_MAX, beside: Beside
             return 0
         after = min(build.position for build in standing.values())
         entries, last = (beside and beside.taken((after, limit))) or read(connection, after, limit)
-        batch = Batch.of(connection, entries, last)
+        batch = Batch.of(connection, entries, after, last)
         following = (last, limit) if last - after == limit else None
         post_all(connection, [build for build in standing.values() if build.position < last], batch, beside, following)
     return last - after

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -13,11 +14,12 @@ from ledger.database import DatabaseUnavailable, Duty, connect
 
 from . import builds, lease
 from .beside import Beside
+from .building import Advance
 from .builds import Build, PostedElsewhere
 from .lease import Lease
 from .model import ReadModel, fingerprint, models
 from .posting import behind, catch_up, ours
-from .rebuilding import Advance, make_all, roll_back
+from .rebuilding import make_all, roll_back
 from .watching import Watch
 
 IDLE_S = 0.05
@@ -98,7 +100,7 @@ LOST = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout
 
 def run(url: str, stopping: Callable[[], bool], notice: Notice) -> None:
     """Post until ``stopping`` says so; a lost database is waited for, and so is another projector that posts."""
-    with Beside(url) as beside:
+    with Beside(partial(connect, url, Duty.PROJECTOR)) as beside:
         turns = Turns(notice, beside)
         connection = _post(url, turns, stopping, notice)
     if connection:

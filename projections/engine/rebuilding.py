@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -10,19 +9,14 @@ from psycopg import Connection, errors
 
 from ledger.reading import head
 
-from . import builds, posting, table
+from . import builds, posting
+from .building import Advance, built
 from .builds import Build, Certificate
 from .comparing import Difference, compare
 from .cut import Cut
-from .filling import Anew, fill_by, span
-from .hands import Hands, folded
-from .keeping import keep
+from .hands import Hands
 from .model import ReadModel
-from .parts import Part, Whole, rows_held, shared_out
-from .refolding import KEYS_AT_ONCE
 
-Advance = Callable[[int, int | None], None]
-"""Told how many entries are done, and of how many."""
 LOCK = "hashtext('daybook rebuild ' || %s)"
 SWAP_S = 0.2
 """Why: whoever reads a view keeps it from being swapped, and all who ask for it meanwhile have to wait as well."""
@@ -83,16 +77,17 @@ def make_all(
     A ``trial`` is compared and dropped again. Readers and posting go on all the while, but for the moment of the swap.
     """
     with _alone(writer, chosen):
-        whole = [Cut(_target(writer, model, compared)) for model in chosen]
-        for model, build in zip(chosen, _filled(reader, writer, chosen, whole, advance, hands), strict=True):
-            difference = None
-            if compared:
-                build, difference = _compared(writer, model, build)
-            if trial:
-                builds.discard_unfinished(writer, model)
-                yield Rebuilt(build, difference, in_service=False)
-            else:
-                yield Rebuilt(_in_service(writer, build), difference, in_service=True)
+        wanted = {model: Cut(_target(writer, model, compared)) for model in chosen}
+        with built(reader, writer, wanted, advance, hands) as done:
+            for build in done:
+                difference = None
+                if compared:
+                    build, difference = _compared(writer, build)
+                if trial:
+                    builds.discard_unfinished(writer, build.declared)
+                    yield Rebuilt(build, difference, in_service=False)
+                else:
+                    yield Rebuilt(_in_service(writer, build), difference, in_service=True)
 
 
 def make_as_of(
@@ -105,7 +100,8 @@ def make_as_of(
 ) -> Build:
     """Build a model as a cut has the ledger, and keep that build for answers about the past."""
     with _alone(writer, [model]):
-        (build,) = _filled(reader, writer, [model], [cut], advance, hands)
+        with built(reader, writer, {model: cut}, advance, hands) as done:
+            (build,) = done
         with writer.transaction():
             if earlier := builds.as_of(writer, model, cut):
                 query = "SELECT build_id, table_name FROM books.builds WHERE model = %s AND build_id = %s"
@@ -121,11 +117,11 @@ def certificates_again(
     advance: Advance = lambda _done, _total: None,
 ) -> dict[type[ReadModel], Certificate]:
     """The certificates that models get when they are folded anew up to the positions asked; nothing of it is kept."""
-    chosen, cuts = list(asked), [Cut(position) for position in asked.values()]
-    with _alone(writer, chosen):
-        made = list(_filled(reader, writer, chosen, cuts, advance, None))
-        found = {model: builds.certificate(writer, build) for model, build in zip(chosen, made, strict=True)}
-        for model in chosen:
+    wanted = {model: Cut(position) for model, position in asked.items()}
+    with _alone(writer, list(asked)):
+        with built(reader, writer, wanted, advance) as done:
+            found = {build.declared: builds.certificate(writer, build) for build in done}
+        for model in asked:
             builds.discard_unfinished(writer, model)
     return found
 
@@ -173,109 +169,18 @@ def _target(connection: Connection[Any], model: type[ReadModel], compared: bool)
     return min(standing.position, head(connection)) if standing else head(connection)
 
 
-def _filled(
-    reader: Connection[Any],
-    writer: Connection[Any],
-    chosen: Sequence[type[ReadModel]],
-    cuts: Sequence[Cut],
-    advance: Advance,
-    hands: Hands | None,
-) -> Iterator[Build]:
-    """New builds with all rows as the cuts have them, and their indexes."""
-    begun = [builds.begin(writer, model, cut.occurred_until) for model, cut in zip(chosen, cuts, strict=True)]
-    whole = [
-        Whole(build, cut, rows_held(writer, model, cut)) for build, cut, model in zip(begun, cuts, chosen, strict=True)
-    ]
-    lists = shared_out(whole, hands.processes if hands else 1)
-    anew = _folded(reader, writer, lists, advance, hands)
-    for build, cut, model in zip(begun, cuts, chosen, strict=True):
-        yield _completed(reader, writer, model, build, cut, anew.get(build.id, ()))
-
-
-def _completed(
-    reader: Connection[Any],
-    writer: Connection[Any],
-    model: type[ReadModel],
-    build: Build,
-    cut: Cut,
-    anew: Sequence[Any],
-) -> Build:
-    """The build with its indexes and its certificate, and the rows of the keys that were left to be folded anew."""
-    done = build._replace(position=cut.position)
-    with ThreadPoolExecutor(1) as thread:
-        certified = None
-        if not anew:
-            builds.advance(writer, [build], cut.position)
-            certified = thread.submit(builds.certify, reader, done)
-        table.index(writer, model, build.table)
-        if certified:
-            certified.result()
-    table.finish(writer, build.table)
-    if anew:
-        with writer.transaction():
-            _settle(writer, model, build, anew, cut)
-            builds.advance(writer, [build], cut.position)
-        builds.certify(writer, done)
-    return done
-
-
-def _folded(
-    reader: Connection[Any],
-    writer: Connection[Any],
-    lists: Sequence[Sequence[Part]],
-    advance: Advance,
-    hands: Hands | None,
-) -> Mapping[int, list[Any]]:
-    """Fold all parts; gives by build which keys are left to be folded anew, each by itself."""
-    last = max((part.cut.position for parts in lists for part in parts), default=0)
-    total = max(sum(map(span, lists)), 1)
-    anew: Anew = {}
-
-    def reached(positions: int) -> None:
-        advance(min(last * positions // total, last), last)
-
-    left = folded(hands, lists, reached) if hands and len(lists) > 1 else _one_by_one(reader, writer, lists, reached)
-    for found in left:
-        for build, keys in found.items():
-            anew.setdefault(build, []).extend(keys)
-    return anew
-
-
-def _one_by_one(
-    reader: Connection[Any],
-    writer: Connection[Any],
-    lists: Sequence[Sequence[Part]],
-    reached: Callable[[int], None],
-) -> Iterator[Anew]:
-    passed = 0
-
-    def told(positions: int) -> None:
-        nonlocal passed
-        passed += positions
-        reached(passed)
-
-    for parts in lists:
-        yield fill_by(reader, writer, parts, told)
-
-
-def _settle(writer: Connection[Any], model: type[ReadModel], build: Build, keys: Sequence[Any], cut: Cut) -> None:
-    """Fold keys anew, each by itself; those that fail are set aside."""
-    for start in range(0, len(keys), KEYS_AT_ONCE):
-        keep(writer, model, build, keys[start : start + KEYS_AT_ONCE], cut)
-
-
-def _compared(writer: Connection[Any], model: type[ReadModel], build: Build) -> tuple[Build, Difference | None]:
+def _compared(writer: Connection[Any], build: Build) -> tuple[Build, Difference | None]:
     """What differs between the build in service and a new one, both at the position where the former stands.
 
     Both are seen at one moment, so posting goes on meanwhile.
     """
     with writer.transaction():
         writer.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        standing = builds.serving(writer).get(model.spec.name)
+        standing = builds.serving(writer).get(build.model)
         if standing is None or standing.position < build.position:
             return build, None
         build = _posted(writer, build, standing.position)
-        return build, compare(writer, model, standing, build)
+        return build, compare(writer, build.declared, standing, build)
 
 
 def _in_service(writer: Connection[Any], build: Build) -> Build:

@@ -97,7 +97,10 @@ def _ours(server_url: str) -> tuple[int, float]:
         with database.connect(url, Duty.IMPORTER) as connection, database.pool(url, Duty.IMPORTER, size=1) as pool:
             world = World(customers=CUSTOMERS, months=24, seed=1, until=datetime(2026, 7, 1, tzinfo=UTC))
             entries = simulate(connection, Vault(pool, MASTER_KEY, "bench"), world).entries
-        with database.connect(url, Duty.PROJECTOR) as connection, Beside(url) as beside:
+        with (
+            database.connect(url, Duty.PROJECTOR) as connection,
+            Beside.like(connection) as beside,
+        ):
 
             def drain() -> None:
                 while posting.catch_up(connection, beside=beside):

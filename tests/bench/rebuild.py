@@ -19,7 +19,8 @@ from ledger.sources.simulation import simulate
 from ledger.sources.world.parameters import World
 from ledger.vault import Vault
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
-from projections.engine import builds, rebuilding
+from projections.engine import builds, mirroring, rebuilding
+from projections.engine.beside import Beside
 from projections.engine.cut import Cut
 from projections.engine.filling import fill_by
 from projections.engine.hands import Hands
@@ -87,9 +88,14 @@ def bare(reader: Connection[Any], chosen: Sequence[type[ReadModel]]) -> None:
 
 def _filled(reader: Connection[Any], writer: Connection[Any], chosen: Sequence[type[ReadModel]]) -> float:
     cut = Cut(head(reader))
-    parts = [Part(builds.begin(writer, model), 0, 1, cut) for model in chosen]
+    begun = [(builds.begin(writer, model), cut) for model in chosen]
+    mirrors = [new for new in begun if new[0].declared.spec.mirrors_entries]
+    parts = [Part(build, 0, 1, cut) for build, _ in begun if (build, cut) not in mirrors]
     began = time.perf_counter()
-    fill_by(reader, writer, parts)
+    with Beside.like(writer) as beside:
+        beside.do(lambda connection: mirroring.fill(connection, mirrors))
+        if parts:
+            fill_by(reader, writer, parts)
     took = time.perf_counter() - began
     for model in chosen:
         builds.discard_unfinished(writer, model)

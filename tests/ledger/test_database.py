@@ -32,6 +32,20 @@ def test_a_connection_has_the_role_of_its_duty_and_speaks_utc(module_url: str, d
         assert told(connection) == (duty.value, "UTC", f"daybook {duty.name.lower()}")
 
 
+@pytest.mark.parametrize("duty", Duty)
+def test_another_connection_has_the_same_role_and_settings(module_url: str, duty: Duty) -> None:
+    query = (
+        "SELECT current_user, current_database(), current_setting('timezone'), current_setting('search_path'),"
+        " current_setting('application_name'), current_setting('synchronous_commit')"
+    )
+    with database.connect(module_url, duty) as first, database.another(first) as second:
+        told = first.execute(query).fetchone()
+        assert second.execute(query).fetchone() == told
+        assert (second.autocommit, second.info.backend_pid == first.info.backend_pid) == (True, False)
+    assert told is not None
+    assert told[5] == ("off" if duty is Duty.PROJECTOR else "on")
+
+
 def told(connection: Connection[Any]) -> Any:
     """Role, time zone and name of a session."""
     return connection.execute(

@@ -2,6 +2,7 @@
 
 import pytest
 from psycopg import OperationalError
+from psycopg.errors import QueryCanceled
 
 from projections.engine import posting
 from projections.engine.beside import Beside
@@ -24,7 +25,7 @@ def test_batches_posted_with_a_session_beside_give_the_same_rows(world: World, l
     purchases = [bought(f"p{n}", f"c{n % 3}", "2026-01-01", n) for n in range(18)]
     world.enter([*purchases, voided(purchases[2], 3), voided(purchases[16], 17)])
 
-    with Beside(world.url) as beside:
+    with Beside.like(world.connection) as beside:
         sizes = post(world, beside, limit)
 
     whole, rest = divmod(20, limit)
@@ -33,7 +34,7 @@ def test_batches_posted_with_a_session_beside_give_the_same_rows(world: World, l
 
 
 def test_no_session_is_opened_for_what_one_batch_holds(world: World) -> None:
-    with Beside(world.url) as beside:
+    with Beside.like(world.connection) as beside:
         for n in range(3):
             world.enter([bought(f"p{n}", "ann", "2026-01-01", n)])
             assert post(world, beside, 2) == [1]
@@ -43,11 +44,12 @@ def test_no_session_is_opened_for_what_one_batch_holds(world: World) -> None:
 
 def test_a_session_that_is_lost_fails_the_batch_and_is_opened_again_for_the_next(world: World) -> None:
     world.enter([bought(f"p{n}", "ann", "2026-01-01", n) for n in range(9)])
-    with Beside(world.url) as beside:
+    with Beside.like(world.connection) as beside:
         assert posting.catch_up(world.connection, 2, beside) == 2
+        beside.taken((2, 2))
         for pid in sessions(world):
             world.admin.execute("SELECT pg_terminate_backend(%s)", (pid,))
-        beside.taken((2, 2))
+        until(lambda: sessions(world) == [])
 
         with pytest.raises(OperationalError):
             posting.catch_up(world.connection, 2, beside)
@@ -60,7 +62,7 @@ def test_a_session_that_is_lost_fails_the_batch_and_is_opened_again_for_the_next
 
 def test_what_was_prepared_for_another_position_is_not_taken(world: World) -> None:
     world.enter([bought(f"p{n}", "ann", "2026-01-01", n) for n in range(6)])
-    with Beside(world.url) as beside:
+    with Beside.like(world.connection) as beside:
         beside.prepare((0, 2), posting.read)
         assert beside.taken((1, 2)) is None
 
@@ -70,3 +72,15 @@ def test_what_was_prepared_for_another_position_is_not_taken(world: World) -> No
         assert taken is not None
         assert ([entry.position for entry in taken[0]], taken[1]) == ([3, 4], 4)
         assert beside.taken((2, 2)) is None
+
+
+def test_what_is_being_done_is_ended_where_the_block_fails(world: World) -> None:
+    with pytest.raises(KeyboardInterrupt), Beside.like(world.connection) as beside:
+        done = beside.do(lambda connection: connection.execute("SELECT pg_sleep(60)"))
+        never = beside.do(lambda connection: connection.execute("SELECT 1"))
+        until(lambda: sessions(world))
+        raise KeyboardInterrupt
+
+    assert isinstance(done.exception(), QueryCanceled)
+    assert never.cancelled()
+    until(lambda: sessions(world) == [])

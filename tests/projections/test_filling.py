@@ -14,7 +14,7 @@ from psycopg import sql
 
 from domain.event import Event
 from domain.purchase import Purchase
-from projections.engine import builds, copying, filling, parts, rebuilding, table
+from projections.engine import builds, copying, filling, mirroring, parts, rebuilding, table
 from projections.engine.cut import Cut
 from projections.engine.hands import Hands
 from projections.engine.model import ReadModel, models, on
@@ -66,11 +66,14 @@ def test_each_part_holds_its_keys_and_no_others(
     entries = world.entries()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(filling, "WRITTEN_AT_ONCE", at_once)
+        patched.setattr(mirroring, "AT_ONCE", at_once)
         for name, model in models().items():
             build = builds.begin(world.connection, model)
-            left: set[Any] = set()
-            for each in range(number):
-                part = Part(build, each, number, Cut(len(history)))
+            cut, left = Cut(len(history)), set[Any]()
+            if model.spec.mirrors_entries:
+                left |= set(mirroring.fill(world.connection, [(build, cut)])[build.id])
+            for each in range(0 if model.spec.mirrors_entries else number):
+                part = Part(build, each, number, cut)
                 left |= set(filling.fill_by(world.reader, world.connection, [part])[build.id])
 
             keys = world.connection.execute(f"SELECT {model.spec.key} FROM books.{build.table}").fetchall()

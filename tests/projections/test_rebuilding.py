@@ -15,7 +15,7 @@ from psycopg import Connection
 from domain.event import Event
 from ledger import database
 from ledger.database import Duty
-from projections.engine import builds, copying, metric, parts, posting, projector, rebuilding, table
+from projections.engine import building, builds, copying, metric, parts, posting, projector, rebuilding, table
 from projections.engine.hands import Hands
 from projections.engine.model import ReadModel, models
 from projections.metrics.sales_totals import SalesTotals
@@ -213,7 +213,7 @@ def test_missing_models_are_built_together(world: World) -> None:
     shown: list[list[str]] = []
 
     @contextmanager
-    def show(missing: Sequence[type[ReadModel]]) -> Iterator[rebuilding.Advance]:
+    def show(missing: Sequence[type[ReadModel]]) -> Iterator[building.Advance]:
         shown.append([model.spec.name for model in missing])
         yield lambda _done, _total: None
 
