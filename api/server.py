@@ -14,7 +14,7 @@ import psycopg
 import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,7 +24,7 @@ from ledger.migrate import MigrationError
 from projections.engine.lease import ProjectorState
 
 from .auth import Door
-from .endpoint import Endpoint
+from .endpoint import PATH, Endpoint, wants_page
 from .graphql.execution import Answering
 from .graphql.reading import Reader, reader
 from .graphql.request import Services
@@ -72,9 +72,16 @@ def create_app(desk: Desk, settings: Settings, opened: Callable[[], None] = lamb
         faults = await health.faults()
         return JSONResponse({"ready": not faults, "faults": faults}, 503 if faults else 200)
 
+    async def entrance(request: Request) -> Response:
+        """Show whoever opens the bare address where to go, which is the same whatever stands in the ledger."""
+        if development and wants_page(request):
+            return RedirectResponse(PATH)
+        return JSONResponse({"graphql": PATH, "how": "Ask by POST, with a token in Authorization: Bearer …"})
+
     app = FastAPI(title="Daybook", lifespan=lifespan, openapi_url=None)
     app.router.routes += [
-        Route("/graphql", graphql, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/", entrance, methods=["GET"]),
+        Route(PATH, graphql, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),
     ]

@@ -127,6 +127,12 @@ class Settings(BaseSettings):
             raise SettingsError(f"Set DAYBOOK_TOKEN_SECRET; make one with: {MAKE_TOKEN_SECRET}")
         return self.token_secret.get_secret_value()
 
+    @property
+    def address(self) -> str:
+        """Where the server's GraphQL is, as a browser takes it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/graphql"
+
     def url(self) -> str:
         """The database's URL; starts the embedded PostgreSQL where none is named."""
         return self.database_url or embedded.start(self.home.absolute())

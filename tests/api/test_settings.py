@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from api.sealing import receipt_signers, vkeys
-from api.settings import Mode, SettingsError, load
+from api.settings import Mode, Settings, SettingsError, load
 
 PROJECT = Path(__file__).parent.parent.parent
 KEY = base64.b64encode(bytes(32)).decode()
@@ -89,6 +89,16 @@ def test_receipts_are_signed_by_a_key_of_their_own_where_there_is_one(monkeypatc
     monkeypatch.setenv("DAYBOOK_ORIGIN", "")
     with pytest.raises(SettingsError, match="DAYBOOK_RECEIPT_KEY needs DAYBOOK_ORIGIN"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.1", "http://127.0.0.1:8001/graphql"), ("::1", "http://[::1]:8001/graphql")],
+)
+def test_the_address_is_one_that_a_browser_opens(host: str, address: str) -> None:
+    settings = Settings(host=host, port=8001)
+
+    assert settings.address == address
 
 
 def test_an_empty_setting_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
