@@ -86,8 +86,8 @@ class Table(NamedTuple):
         """Where a column stands; wrong where the file has none of that name."""
         if column not in self.positions:
             meant = get_close_matches(column, self.positions, n=1)
-            hint = f"did you mean {meant[0]!r}?" if meant else f"it has {', '.join(self.positions)}."
-            self.wrong(key, f"the file has no column {column!r}; {hint}")
+            hint = f"; did you mean {meant[0]!r}? It" if meant else "; it"
+            self.wrong(key, f"the file has no column {column!r}{hint} has {', '.join(self.positions)}.")
         return self.positions[column]
 
 

@@ -156,7 +156,7 @@ def test_lines_that_are_no_json_objects_are_rejected_as_they_came(importer: Impo
             "rows.csv",
             HEADER.replace("price", "prize").encode(),
             r"The mapping .*, event 1 \(Purchase.Recorded\), fields.lines.amount_minor: the file has no column 'price';"
-            r" did you mean 'prize'\?",
+            r" did you mean 'prize'\? It has order, at, customer, name, sku, quantity, prize.",
         ),
     ],
 )
