@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -194,6 +195,10 @@ def listening(settings: Settings) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(
+                f"DAYBOOK_HOST must be an address of this machine, such as 127.0.0.1 or 0.0.0.0, not {settings.host!r}."
+            ) from None
         raise SettingsError(
             f"Port {settings.port} on {settings.host} is not to be had ({error.strerror});"
             " choose another with DAYBOOK_PORT."

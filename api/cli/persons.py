@@ -68,7 +68,7 @@ def receipt_(customer: Customer, json: JsonFlag = False) -> None:
 def export_subject(
     customer: Customer,
     output: Annotated[
-        Path | None, typer.Option(help="The folder for the two files; by default the current one.")
+        Path | None, typer.Option(help="The folder for the two files; by default the current one.", file_okay=False)
     ] = None,
     json: JsonFlag = False,
 ) -> None:

@@ -153,6 +153,7 @@ def test_where_the_files_cannot_be_written_nobody_looked(
         f"daybook: out/subject-{customer}.{there} is there already; move it away, or name another folder.\n"
     )
     assert within.stderr == "daybook: out/file/further: Not a directory.\n"
+    assert typed("export-subject", str(customer), "--output", "out/file").returncode == 2
     assert proved.stderr == (
         f"daybook: out/customer-{customer}.dossier.{there} cannot be written over; move it away, or name another"
         " folder.\n"
