@@ -6,6 +6,7 @@ from typing import Annotated
 import psycopg
 import typer
 
+from domain.event import UnknownSchema
 from domain.rule import INVALID_INPUT, Refused
 from ledger.database import DatabaseUnavailable
 from ledger.evidence import EvidenceError
@@ -94,6 +95,7 @@ EXPECTED = (
     MigrationError,
     VaultError,
     SourceError,
+    UnknownSchema,
     EvidenceError,
     Refused,
     TreeBroken,

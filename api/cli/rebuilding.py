@@ -57,6 +57,9 @@ def rebuild(
     json: JsonFlag = False,
 ) -> None:
     """Build a read model anew from the first entry, say what differs, and put it in service; the old one is kept."""
+    of_the_past = as_of is not None or occurred_until is not None
+    if sum((dry_run, sample_of is not None, of_the_past, drop_as_of)) > 1:
+        fail("Say one of --dry-run, --sample, a past (--as-of, --occurred-until) and --drop-as-of.", code=2)
     chosen, moment = _chosen(name, every), parse_moment(as_of, occurred_until)
     url = ready_url(load())
     if sample_of is not None:
@@ -71,7 +74,7 @@ def rebuild(
         if drop_as_of:
             dropped = [(each.spec.name, builds.drop_as_of(writer, each.spec.name)) for each in chosen]
             rows(("model", "dropped"), dropped, json)
-        elif as_of is not None or occurred_until is not None:
+        elif of_the_past:
             cut = resolve(reader, moment).cut
             tell([_of_the_past(reader, writer, each, cut, hands) for each in chosen], json)
         else:

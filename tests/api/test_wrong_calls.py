@@ -2,10 +2,12 @@
 
 import base64
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from api.cli import main
+from domain.event import UnknownSchema
 from tests.conftest import MASTER_KEY
 
 NOBODY = "11111111-1111-4111-8111-111111111111"
@@ -46,6 +48,8 @@ TO_COME = "2999-01-01T00:00:00Z lies in the future; give an instant that has pas
         (["explain", "churn", "1"], "There is no read model churn; there are: audit_trail, "),
         (["rebuild", "sales", "--as-of", "yesterday"], NO_INSTANT),
         (["rebuild", "sales", "--occurred-until", "yesterday"], NO_INSTANT),
+        (["rebuild", "sales", "--as-of", "1", "--dry-run"], "Say one of --dry-run, --sample, a past (--as-of, "),
+        (["rebuild", "sales", "--drop-as-of", "--sample", "1"], "Say one of --dry-run, --sample, a past (--as-of, "),
         (["review-tiers", "--at", "yesterday"], NO_INSTANT),
         (["review-tiers", "--at", "2026-06-30T00:00"], "'2026-06-30T00:00' needs an offset, such as Z for UTC."),
         (["review-tiers", "--at", "0001-01-01T00:00:00+23:00"], "'0001-01-01T00:00:00+23:00' is no instant; "),
@@ -87,3 +91,17 @@ def test_what_the_ledger_does_not_have_ends_with_1(
 
     assert code == 1
     assert told.splitlines()[-1].startswith(f"daybook: {sentence}")
+
+
+def test_an_entry_of_a_newer_daybook_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def newer(*_: object) -> NoReturn:
+        raise UnknownSchema("Case.Opened of schema 9 was entered by a newer Daybook; upgrade this one.")
+
+    monkeypatch.setattr("api.cli.replay.replay", newer)
+
+    assert said(monkeypatch, capsys, "replay", NOBODY) == (
+        1,
+        "daybook: Case.Opened of schema 9 was entered by a newer Daybook; upgrade this one.\n",
+    )
