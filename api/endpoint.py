@@ -17,6 +17,7 @@ from .graphql.execution import Answering, Asked
 
 BODY_MAX = 2 * 2**20
 """Why: a purchase of 2 000 lines has some 400 kB; nothing that belongs in one request has many times that."""
+PATH = "/graphql"
 RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 
@@ -43,7 +44,7 @@ class Misasked(Exception):
 
 
 class Endpoint:
-    """The ``/graphql`` of a server."""
+    """The :data:`PATH` of a server."""
 
     def __init__(self, answering: Answering, door: Door, *, development: bool) -> None:
         """Answer with ``answering`` whom ``door`` lets in; show GraphiQL in ``development``."""
@@ -52,7 +53,7 @@ class Endpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
-        if self._page and request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        if self._page and wants_page(request):
             return HTMLResponse(self._page, headers={"content-security-policy": "frame-ancestors 'none'"})
         try:
             return await self._answer(request)
@@ -73,6 +74,11 @@ class Endpoint:
         # The older media type says by 200 that the body is GraphQL's, whatever became of the request.
         status = 200 if media_type == JSON and answer.status == 400 else answer.status
         return Response(answer.body, status, media_type=f"{media_type}; charset=utf-8")
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a browser asks, for something to show."""
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
 
 
 def _acceptable(accept: str) -> str:

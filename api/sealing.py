@@ -21,8 +21,10 @@ def check(settings: Settings) -> None:
         found = signers(settings)
         receipt_signers(settings)
         known = [Key.parse(vkey) for vkey in vkeys(settings)]
-    except (SignerError, Unproven) as error:
+    except SignerError as error:
         raise ValueError(str(error)) from None
+    except Unproven as error:
+        raise ValueError(f"DAYBOOK_SEAL_VKEY and DAYBOOK_SEAL_OLD_KEYS take public keys: {error}") from None
     if any(key.kind != ED25519 for key in known):
         raise ValueError(
             "DAYBOOK_SEAL_VKEY and DAYBOOK_SEAL_OLD_KEYS are Ed25519 keys, as daybook seal-key prints them"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -14,7 +15,7 @@ import psycopg
 import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,7 +25,7 @@ from ledger.migrate import MigrationError
 from projections.engine.lease import ProjectorState
 
 from .auth import Door
-from .endpoint import Endpoint
+from .endpoint import PATH, Endpoint, wants_page
 from .graphql.execution import Answering
 from .graphql.reading import Reader, reader
 from .graphql.request import Services
@@ -72,9 +73,16 @@ def create_app(desk: Desk, settings: Settings, opened: Callable[[], None] = lamb
         faults = await health.faults()
         return JSONResponse({"ready": not faults, "faults": faults}, 503 if faults else 200)
 
+    async def entrance(request: Request) -> Response:
+        """Show whoever opens the bare address where to go, which is the same whatever stands in the ledger."""
+        if development and wants_page(request):
+            return RedirectResponse(PATH)
+        return JSONResponse({"graphql": PATH, "how": "Ask by POST, with a token in Authorization: Bearer …"})
+
     app = FastAPI(title="Daybook", lifespan=lifespan, openapi_url=None)
     app.router.routes += [
-        Route("/graphql", graphql, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/", entrance, methods=["GET"]),
+        Route(PATH, graphql, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", readyz, methods=["GET"]),
     ]
@@ -187,6 +195,10 @@ def listening(settings: Settings) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(
+                f"DAYBOOK_HOST must be an address of this machine, such as 127.0.0.1 or 0.0.0.0, not {settings.host!r}."
+            ) from None
         raise SettingsError(
             f"Port {settings.port} on {settings.host} is not to be had ({error.strerror});"
             " choose another with DAYBOOK_PORT."

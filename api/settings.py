@@ -127,19 +127,27 @@ class Settings(BaseSettings):
             raise SettingsError(f"Set DAYBOOK_TOKEN_SECRET; make one with: {MAKE_TOKEN_SECRET}")
         return self.token_secret.get_secret_value()
 
+    @property
+    def address(self) -> str:
+        """Where the server's GraphQL is, as a browser takes it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/graphql"
+
     def url(self) -> str:
         """The database's URL; starts the embedded PostgreSQL where none is named."""
         return self.database_url or embedded.start(self.home.absolute())
 
 
-def load(*, begin: bool = False) -> Settings:
+def load(*, begin: bool = False, anywhere: bool = False) -> Settings:
     """Read the settings; raises :class:`SettingsError` with one sentence for a wrong one.
 
     Without ``DATABASE_URL`` the embedded database's own secrets are made when a ledger begins and kept, readable by the
     owner alone, in ``secrets.env`` and ``seal.env`` under the home; with it they must come from the environment. Only
-    to ``begin`` a ledger is a home made where there is none.
+    to ``begin`` a ledger is a home made where there is none, and only what can be done ``anywhere`` asks for none.
     """
-    home = None if os.environ.get("DATABASE_URL") else Path(os.environ.get("DAYBOOK_HOME") or ".daybook")
+    home = None if anywhere or os.environ.get("DATABASE_URL") else Path(os.environ.get("DAYBOOK_HOME") or ".daybook")
+    if home and home.exists() and not home.is_dir():
+        raise SettingsError(f"DAYBOOK_HOME must be a folder, and {home} is a file.")
     if home and not begin and not any((home / kept).exists() for kept in ("secrets.env", "postgres")):
         raise SettingsError(
             f"There is no ledger in {home.absolute()}; go to the folder that has one, or name it with DAYBOOK_HOME or"
@@ -149,6 +157,10 @@ def load(*, begin: bool = False) -> Settings:
         return Settings(_env_file=_own_secrets(home) if home else None)  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError(_sentence(error.errors()[0])) from None
+    except UnicodeDecodeError:
+        raise SettingsError(
+            f"secrets.env or seal.env in {home} is damaged; put a copy back, as no other keys open this ledger."
+        ) from None
 
 
 def variable(name: str, field: FieldInfo) -> str:

@@ -55,6 +55,11 @@ class Held(msgspec.Struct):
     """What the read models say of them, by the model's name."""
 
 
+def survivor(connection: Connection[Any], customer_id: UUID) -> UUID:
+    """The customer, or the one that customer was merged into by now."""
+    return Links.at(connection, head(connection)).root(customer_id)
+
+
 def held(connection: Connection[Any], desk: Desk, customer_id: UUID, actor: Actor) -> Held:
     """Everything held about a customer and those merged into them or they into, personal text in clear.
 

@@ -69,7 +69,9 @@ def another(connection: Connection[Any]) -> Connection[Any]:
 
 
 def pool(url: str, duty: Duty, size: int = POOL_MAX) -> ConnectionPool[Connection[Any]]:
-    """Open a pool of up to ``size`` connections with autocommit on."""
+    """Open a pool of up to ``size`` connections with autocommit on; raises :class:`DatabaseUnavailable`."""
+    # A pool asks again and again, and says so each time; one connection tells at once what is the matter.
+    connect(url, duty).close()
     opened = ConnectionPool(
         dsn(url, duty),
         min_size=1,
@@ -82,7 +84,6 @@ def pool(url: str, duty: Duty, size: int = POOL_MAX) -> ConnectionPool[Connectio
         opened.wait(WAIT_S)
     except PoolTimeout as error:
         opened.close()
-        connect(url, duty).close()
         raise DatabaseUnavailable("The database did not answer in time.") from error
     return opened
 
@@ -91,5 +92,6 @@ def _advice(error: Exception, duty: Duty | None) -> str:
     # What follows the first line is the driver's own advice.
     text = str(error).strip().splitlines()[0].rstrip()
     if duty and "role" in text:
-        return f"The login has no right to the role {duty.value} ({text}); run: daybook migrate"
+        right = f"The login has no right to the role {duty.value} ({text})"
+        return f"{right}; have it granted, or as the operator run: daybook migrate"
     return f"The database cannot be reached ({text}); check DATABASE_URL, or start the server."

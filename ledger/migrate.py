@@ -40,7 +40,8 @@ def migrations() -> list[Migration]:
 def migrate(connection: Connection[Any]) -> list[str]:
     """Apply what is missing, each file in a transaction of its own, and give the names of the files applied.
 
-    Raises :class:`MigrationError` where the database is newer, or was shaped by other files than these.
+    Raises :class:`MigrationError` where the database is newer, or was shaped by other files than these, and where the
+    login may not shape it.
     """
     connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
     try:
@@ -58,6 +59,11 @@ def migrate(connection: Connection[Any]) -> list[str]:
                     (migration.number, migration.name, migration.checksum),
                 )
         return [migration.name for migration in missing]
+    except errors.InsufficientPrivilege as error:
+        raise MigrationError(
+            f"The login may not do what a migration does ({str(error).splitlines()[0]}); run daybook migrate as one"
+            " that may create roles and schemas."
+        ) from None
     finally:
         connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
 

@@ -923,7 +923,7 @@ def _what_it_says(entry: Entry) -> Iterator[str]:
 
 
 def _signed_by(signature: Signature) -> str:
-    when = f" at {signature.at:%Y-%m-%d %H:%M:%S} UTC" if signature.at else ""
+    when = f" at {signature.at:%Y-%m-%dT%H:%M:%SZ}" if signature.at else ""
     return f"{signature.key.name} ({signature.key.id.hex()}){when}"
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import psycopg
 import typer
 
-from domain.rule import Refused
+from domain.event import UnknownSchema
+from domain.rule import INVALID_INPUT, Refused
 from ledger.database import DatabaseUnavailable
 from ledger.evidence import EvidenceError
 from ledger.merkle import TreeBroken
@@ -14,6 +15,8 @@ from ledger.migrate import MigrationError
 from ledger.notes import SignerError
 from ledger.sources.faults import SourceError
 from ledger.vault import VaultError
+from projections.engine.as_of import BEFORE_FIRST
+from projections.engine.explaining import BAD_KEY
 
 from ..settings import SettingsError
 from . import (
@@ -92,6 +95,7 @@ EXPECTED = (
     MigrationError,
     VaultError,
     SourceError,
+    UnknownSchema,
     EvidenceError,
     Refused,
     TreeBroken,
@@ -100,12 +104,16 @@ EXPECTED = (
 )
 """Errors whose own message says what to do; anything else is a fault of ours and keeps its traceback."""
 
+MISTYPED = {rule.code for rule in (INVALID_INPUT, BAD_KEY, BEFORE_FIRST)}
+"""The rules that say of a command line that it can never be right, whatever stands in the ledger."""
+
 
 def main() -> None:
-    """Run the command line; an expected error is one sentence on stderr and exit code 1."""
+    """Run the command line; an expected error is one sentence on stderr and exit code 1, and 2 for a wrong call."""
     try:
         app()
     except EXPECTED as error:
-        fail(problem(error))
+        mistyped = isinstance(error, Refused) and error.code in MISTYPED
+        fail(problem(error), code=2 if mistyped else 1)
     except psycopg.OperationalError as error:
         fail(f"The database went away ({str(error).splitlines()[0]}); start it and try again.")

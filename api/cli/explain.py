@@ -8,7 +8,7 @@ from rich.text import Text
 
 from domain.look import LookPurpose
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
-from projections.engine.as_of import AsOf, resolve
+from projections.engine.as_of import resolve
 from projections.engine.explaining import Explained, explain, key_of
 from projections.engine.model import models
 
@@ -16,7 +16,7 @@ from ..opening import looked_at
 from ..settings import load
 from ..wiring import open_desk
 from . import steps as telling
-from .instants import parse_instant
+from .instants import parse_moment, written
 from .operator import operator
 from .report import JsonFlag, as_json, counted, fail, out
 
@@ -40,7 +40,7 @@ def explain_(
     if model not in models():
         fail(f"There is no read model {model}; there are: {', '.join(sorted(models()))}.", code=2)
     chosen = models()[model]
-    named, asked = key_of(chosen, key), _asked(as_of, occurred_until)
+    named, asked = key_of(chosen, key), parse_moment(as_of, occurred_until)
     with open_desk(load()) as desk, desk.pool.connection() as connection:
         cut = resolve(connection, asked).cut
         found = explain(connection, chosen, named, cut)
@@ -51,21 +51,13 @@ def explain_(
     if json:
         as_json([_as_object(step, erased) for step, erased in zip(shown, gone, strict=True)])
         return
-    until = f", of what had happened by {cut.occurred_until.isoformat()}" if cut.occurred_until else ""
+    until = f", of what had happened by {written(cut.occurred_until)}" if cut.occurred_until else ""
     out.print(
         f"{model} {named}, {counted(len(shown), 'entry', 'entries')}, as known at position {cut.position}{until}",
         style="bold",
     )
     for step, erased in zip(shown, gone, strict=True):
         _show(step, erased)
-
-
-def _asked(as_of: str | None, occurred_until: str | None) -> AsOf:
-    """The moment that the options ask for; refuses what is no instant."""
-    until = parse_instant(occurred_until) if occurred_until else None
-    if as_of is not None and as_of.isdecimal():
-        return AsOf(position=int(as_of), occurred_at=until)
-    return AsOf(recorded_at=parse_instant(as_of) if as_of else None, occurred_at=until)
 
 
 def _as_object(step: Explained, gone: Sequence[str] = ()) -> dict[str, Any]:

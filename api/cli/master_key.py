@@ -37,7 +37,7 @@ def rotate_master_key(json: JsonFlag = False) -> None:
 def new_master_key(json: JsonFlag = False) -> None:
     """Print a new master key, wrapped by the key service where DAYBOOK_KEY_WRAP names one."""
     key = base64.b64encode(secrets.token_bytes(32)).decode()
-    wrap = load().key_wrap
+    wrap = load(anywhere=True).key_wrap
     made = through(wrap, key) if wrap else key
     if json:
         as_json({"master_key": made, "wrapped": bool(wrap)})

@@ -1,6 +1,7 @@
 """``daybook erase``, ``receipt`` and ``export-subject``: what a person may ask of whoever holds their data."""
 
 import os
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +16,10 @@ from domain.vocabulary import Role
 
 from ..receipts import receipt, receipt_of
 from ..settings import load
-from ..subject import held
+from ..subject import held, survivor
 from ..subject_page import page
 from ..wiring import open_desk
+from .files import room_for
 from .operator import operator
 from .report import JsonFlag, as_json, err, facts, fail
 
@@ -38,10 +40,10 @@ def erase(
     json: JsonFlag = False,
 ) -> None:
     """Forget a person for good, and print the signed receipt; refused while a legal hold or a duty to keep runs."""
-    by = replace(operator(), role=Role.ADMIN)
+    named, by = _id(customer), replace(operator(), role=Role.ADMIN)
     context = Context(at=datetime.now(UTC), actor=by, command_id=key or uuid4())
     with open_desk(load()) as desk:
-        done = desk.ledger.execute("erase_customer", {"id": _id(customer), "reason": reason}, context)
+        done = desk.ledger.execute("erase_customer", {"id": named, "reason": reason}, context)
         with desk.pool.connection() as connection:
             note = receipt(connection, done.first, desk.signers)
     if json:
@@ -53,8 +55,9 @@ def erase(
 
 def receipt_(customer: Customer, json: JsonFlag = False) -> None:
     """Print the signed receipt of an erasure once more."""
+    named = _id(customer)
     with open_desk(load()) as desk, desk.pool.connection() as connection:
-        note = receipt_of(connection, _id(customer), desk.signers)
+        note = receipt_of(connection, named, desk.signers)
     if json:
         as_json({"receipt": note})
         return
@@ -65,28 +68,28 @@ def receipt_(customer: Customer, json: JsonFlag = False) -> None:
 def export_subject(
     customer: Customer,
     output: Annotated[
-        Path | None, typer.Option(help="The folder for the two files; by default the current one.")
+        Path | None, typer.Option(help="The folder for the two files; by default the current one.", file_okay=False)
     ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Write everything held about a person, in clear, as JSON and as a page to read; only the owner can read them."""
-    with open_desk(load()) as desk, desk.pool.connection() as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        found = held(connection, desk, _id(customer), operator())
-    folder = output or Path()
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        folder / f"subject-{found.customer_id}.json": msgspec.json.format(msgspec.json.encode(found)).decode() + "\n",
-        folder / f"subject-{found.customer_id}.html": page(found),
-    }
-    for path, text in texts.items():
-        _write(path, text)
+    named = _id(customer)
+    with ExitStack() as room:
+        with open_desk(load()) as desk, desk.pool.connection() as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            name = f"subject-{survivor(connection, named)}"
+            paths = [(output or Path()) / f"{name}.{kind}" for kind in ("json", "html")]
+            room.enter_context(room_for(paths, over=False))
+            found = held(connection, desk, named, operator())
+        # Only now, as by now it is noted who saw it.
+        _write(paths[0], msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
+        _write(paths[1], page(found))
     facts(
         {
             "customers": [str(each) for each in found.customers] if json else len(found.customers),
             "entries": len(found.entries),
             "position": found.position,
-            "files": [str(path) for path in texts] if json else ", ".join(map(str, texts)),
+            "files": [str(path) for path in paths] if json else ", ".join(map(str, paths)),
         },
         json,
     )

@@ -17,6 +17,7 @@ from ..opening import note_taken
 from ..proofs import checkpoint, growth, proof
 from ..settings import load
 from ..wiring import Desk, open_desk
+from .files import room_for
 from .operator import operator
 from .report import JsonFlag, as_json, fail, out
 
@@ -55,25 +56,36 @@ def prove(
     if between and size is not None:
         fail("Two checkpoints are named by --between already; leave --checkpoint out.", code=2)
     about = About("case", case) if case else About("customer", customer) if customer else None
-    with open_desk(load()) as desk:
-        if about:
-            files = _dossier(desk, about, size, open_for)
-        elif between:
-            files = _growth(desk, *between)
-        else:
-            assert position is not None
-            files = _proof(desk, position, size)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        with open(folder / name, "wb", opener=_private if open_for else None) as file:
-            file.write(text.encode())
-    written = [str(folder / name) for name in files]
+    paths = [folder / name for name in _names(about, between, position)]
+    with room_for(paths, over=True):
+        with open_desk(load()) as desk:
+            if about:
+                texts = _dossier(desk, about, size, open_for)
+            elif between:
+                texts = _growth(desk, *between)
+            else:
+                assert position is not None
+                texts = _proof(desk, position, size)
+        # Only now, as by now it is noted who took it.
+        for path, text in zip(paths, texts, strict=True):
+            with open(path, "wb", opener=_private if open_for else None) as file:
+                file.write(text.encode())
+    written = [str(path) for path in paths]
     if json:
         as_json({"files": written})
         return
     for name in written:
         out.print(name, markup=False)
     out.print("Check them with the ledger's public key: daybook check FILE --key KEY", markup=False)
+
+
+def _names(about: About | None, between: tuple[int, int] | None, position: int | None) -> list[str]:
+    """What the files are called, in the order of their texts."""
+    if about:
+        return [f"{about.kind}-{about.id}.dossier.{kind}" for kind in ("json", "html")]
+    if between:
+        return [f"{min(between)}-{max(between)}.consistency.json"]
+    return [f"entry-{position}.tlog-proof"]
 
 
 def _private(path: str, flags: int) -> int:
@@ -84,25 +96,24 @@ def _private(path: str, flags: int) -> int:
     return opened
 
 
-def _dossier(desk: Desk, about: About, size: int | None, role: Role | None) -> dict[str, str]:
+def _dossier(desk: Desk, about: About, size: int | None, role: Role | None) -> list[str]:
     with desk.pool.connection() as connection:
         sealed = checkpoint(connection, size)
     made = as_text(dossier(desk, about, sealed, operator(), role=role, partly=size is not None))
-    name = f"{about.kind}-{about.id}.dossier"
-    return {f"{name}.json": made, f"{name}.html": verifier.page(made)}
+    return [made, verifier.page(made)]
 
 
-def _growth(desk: Desk, old: int, new: int) -> dict[str, str]:
+def _growth(desk: Desk, old: int, new: int) -> list[str]:
     with desk.pool.connection() as connection:
         earlier, later = sorted((checkpoint(connection, old), checkpoint(connection, new)))
-        return {f"{earlier.size}-{later.size}.consistency.json": as_text(growth(connection, earlier, later))}
+        return [as_text(growth(connection, earlier, later))]
 
 
-def _proof(desk: Desk, position: int, size: int | None) -> dict[str, str]:
+def _proof(desk: Desk, position: int, size: int | None) -> list[str]:
     with desk.pool.connection() as connection:
         made = proof(connection, position, checkpoint(connection, size))
     note_taken(desk, [desk.ledger.entry(position)], operator(), f"proof of entry {position}")
-    return {f"entry-{position}.tlog-proof": made}
+    return [made]
 
 
 def check(

@@ -10,7 +10,7 @@ from ledger import database
 from ledger.database import Duty
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine import builds, rebuilding
-from projections.engine.as_of import AsOf, resolve
+from projections.engine.as_of import resolve
 from projections.engine.cut import Cut
 from projections.engine.hands import Hands
 from projections.engine.model import ReadModel, models, named
@@ -19,7 +19,7 @@ from projections.engine.sampling import SAMPLE_MAX, Sample, sample
 
 from ..settings import load
 from ..wiring import ready_url
-from .instants import parse_instant
+from .instants import parse_moment
 from .rebuilt import tell, tell_samples
 from .report import JsonFlag, fail, out, progress, rows
 from .workers import PROCESSES_MAX, workers
@@ -57,7 +57,10 @@ def rebuild(
     json: JsonFlag = False,
 ) -> None:
     """Build a read model anew from the first entry, say what differs, and put it in service; the old one is kept."""
-    chosen = _chosen(name, every)
+    of_the_past = as_of is not None or occurred_until is not None
+    if sum((dry_run, sample_of is not None, of_the_past, drop_as_of)) > 1:
+        fail("Say one of --dry-run, --sample, a past (--as-of, --occurred-until) and --drop-as-of.", code=2)
+    chosen, moment = _chosen(name, every), parse_moment(as_of, occurred_until)
     url = ready_url(load())
     if sample_of is not None:
         tell_samples({each.spec.name: _sampled(url, each, sample_of) for each in chosen}, json)
@@ -71,8 +74,8 @@ def rebuild(
         if drop_as_of:
             dropped = [(each.spec.name, builds.drop_as_of(writer, each.spec.name)) for each in chosen]
             rows(("model", "dropped"), dropped, json)
-        elif as_of is not None or occurred_until is not None:
-            cut = _cut(reader, as_of, occurred_until)
+        elif of_the_past:
+            cut = resolve(reader, moment).cut
             tell([_of_the_past(reader, writer, each, cut, hands) for each in chosen], json)
         else:
             with progress(f"Rebuilding {named(chosen)}") as advance:
@@ -114,13 +117,6 @@ def _chosen(name: str | None, every: bool) -> list[type[ReadModel]]:
     if name is not None and name not in models():
         fail(f"There is no read model {name}; there are: {known}.", code=2)
     return [models()[name]] if name else [models()[each] for each in sorted(models())]
-
-
-def _cut(connection: Connection[Any], as_of: str | None, occurred_until: str | None) -> Cut:
-    position = int(as_of) if as_of and as_of.isdecimal() else None
-    recorded_at = parse_instant(as_of) if as_of and position is None else None
-    occurred_at = parse_instant(occurred_until) if occurred_until else None
-    return resolve(connection, AsOf(position, recorded_at, occurred_at)).cut
 
 
 def _sampled(url: str, model: type[ReadModel], customers: int) -> Sample:

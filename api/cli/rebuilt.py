@@ -10,6 +10,7 @@ from projections.engine.model import ReadModel, columns, models
 from projections.engine.rebuilding import Rebuilt
 from projections.engine.sampling import Sample
 
+from .instants import respelled
 from .report import as_json, out, rows
 
 ROWS_SHOWN_MAX = 5
@@ -57,7 +58,7 @@ def _tell_difference(rebuilt: Rebuilt) -> None:
         out.print(f"    {column} in {count}", markup=False)
     for example in found.examples:
         changed = "; ".join(f"{column}: {before} → {after}" for column, (before, after) in example.columns.items())
-        out.print(f"    {example.key}  {changed}", markup=False)
+        out.print(f"    {example.key}  {respelled(changed)}", markup=False)
     for told, names in (("New columns", found.columns_added), ("Columns that are gone", found.columns_removed)):
         if names:
             out.print(f"  {told}: {', '.join(names)}", markup=False)

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, NoReturn, Protocol
 
@@ -26,10 +27,12 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from .instants import respelled, written
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+out = Console(soft_wrap=True, highlight=False, emoji=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 LINE_S = 5.0
@@ -53,7 +56,7 @@ class Advance(Protocol):
 def problem(error: Exception) -> str:
     """What an error says, in words: of a file its name, and what is the matter with it."""
     if not isinstance(error, OSError) or not error.strerror:
-        return str(error)
+        return respelled(str(error))
     return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."
 
 
@@ -101,6 +104,8 @@ def _shown(value: Any) -> str:
         return f"{value:,}".replace(",", " ")
     if isinstance(value, list):
         return ", ".join(map(_shown, value))
+    if isinstance(value, datetime):
+        return written(value)
     return "–" if value is None else str(value)
 
 

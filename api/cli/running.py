@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 import typer
+from rich.markup import escape
 
 from domain.policy import TierRule
 from domain.vocabulary import Role
@@ -124,7 +125,7 @@ def helpers() -> Iterator[None]:
 
 
 def _show(settings: Settings, url: str) -> None:
-    address = f"http://{settings.host}:{settings.port}/graphql"
+    address = escape(settings.address)
     out.print(f"\n[bold]Daybook is open at {address}[/bold]  (GraphiQL in a browser; stop with Ctrl-C)\n")
     out.print("Tokens for development, one for each role; send one as the header Authorization: Bearer …\n")
     for role in Role:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from graphql import GraphQLSchema, build_schema
+from graphql import GraphQLError, GraphQLSchema, build_schema
 from graphql.utilities import find_schema_changes
 
 from ..graphql.schema import sdl
@@ -32,7 +32,7 @@ def schema(
 ) -> None:
     """Print the GraphQL schema, or compare it with the committed one."""
     if against:
-        refuse_breaking(against.read_text("utf-8"), sdl())
+        refuse_breaking(_read(against), sdl())
         out.print(f"No client of {against} is broken.", markup=False)
     elif check:
         refuse_drift(COMMITTED.read_text("utf-8") if COMMITTED.exists() else "", sdl())
@@ -41,6 +41,15 @@ def schema(
         COMMITTED.write_text(sdl(), "utf-8")
     else:
         typer.echo(sdl(), nl=False)
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text("utf-8")
+        build_schema(text)
+    except (UnicodeDecodeError, GraphQLError, TypeError):
+        fail(f"{path} is no GraphQL schema; make one with: daybook schema > FILE")
+    return text
 
 
 def refuse_drift(committed: str, current: str) -> None:

@@ -24,5 +24,5 @@ def serve() -> None:
     settings = load()
     with database.connect(ready_url(settings), Duty.API) as connection:
         refuse_altered(connection)
-    address = f"http://{settings.host}:{settings.port}/graphql"
-    serve_(settings, lambda: out.print(f"Daybook answers at {address}; make a token with: daybook token", markup=False))
+    told = f"Daybook answers at {settings.address}; make a token with: daybook token"
+    serve_(settings, lambda: out.print(told, markup=False))

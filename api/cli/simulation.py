@@ -20,7 +20,7 @@ from .report import JsonFlag, facts, fail, progress
 Until = Annotated[
     datetime | None,
     typer.Option(
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"],
         help="The instant, in UTC, at which the world ends; the start of the current day unless told.",
         show_default=False,
     ),
@@ -41,7 +41,10 @@ def simulate_(until: Until = None, json: JsonFlag = False, **parameters: Any) ->
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     world = World(until=until.replace(tzinfo=UTC) if until else midnight, **parameters)
     if world.until > now:
-        fail("The world would end in the future, and a ledger takes only what has happened; give an earlier --until.")
+        fail(
+            "The world would end in the future, and a ledger takes only what has happened; give an earlier --until.",
+            code=2,
+        )
     began = time.monotonic()
     with open_intake(load()) as intake:
         try:

@@ -1,6 +1,7 @@
 """``daybook status``: where the ledger and its read models stand."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from projections.engine.quarantine import Aside
 
 from ..settings import load
 from ..wiring import ready_url
+from .instants import written
 from .report import JsonFlag, as_json, counted, fail, out, rows
 
 SHOWN_MAX = 20
@@ -64,16 +66,33 @@ def status(
         )
     else:
         out.print(f"The ledger's head is at {last:,}.".replace(",", " "))
-        out.print(lease.told(projector), markup=False)
+        out.print(_told(projector), markup=False)
         _seals(seals, last)
         rows(STANDING, lines, json)
         _advise(lines, standing, aside)
         _warn(alarmed)
     late = [name for name, _, state, _, lag, *_ in lines if state != "serving" or lag > (lag_max or 0)]
     if lag_max is not None and projector.state is ProjectorState.LOST:
-        fail(lease.told(projector))
+        fail(_told(projector))
     if lag_max is not None and late:
         fail(f"Not in step: {', '.join(late)}; is daybook project running?")
+
+
+def _told(projector: lease.Standing) -> str:
+    """Where the projector stands, as one sentence."""
+    if projector.state is ProjectorState.LOST:
+        return (
+            f"The projector ({projector.process}) is lost: last heard of {projector.silent_s:.0f} s ago;"
+            " start one with: daybook project"
+        )
+    if projector.state is ProjectorState.POSTING and projector.since:
+        return f"The projector ({projector.process}) has been posting since {written(projector.since)}."
+    if projector.last_heard_at is None:
+        return "No projector has run yet; start one with: daybook project"
+    return (
+        f"The projector ({projector.process}) stopped at {written(projector.last_heard_at)};"
+        " start one with: daybook project"
+    )
 
 
 def _seals(seals: Standing, head: int) -> None:
@@ -81,10 +100,10 @@ def _seals(seals: Standing, head: int) -> None:
     if seals.last is None:
         out.print("Nothing is sealed yet. Run: daybook seal")
     else:
-        size, since = seals.last["size"], seals.last["issued_at"][:19].replace("T", " ")
+        size, issued_at = seals.last["size"], written(datetime.fromisoformat(seals.last["issued_at"]))
         left = f"; {counted(head - size, 'entry', 'entries')} since" if head > size else ""
         over = counted(size, "entry", "entries")
-        out.print(f"The last checkpoint is over {over}, issued {since} UTC{left}.", markup=False)
+        out.print(f"The last checkpoint is over {over}, issued {issued_at}{left}.", markup=False)
     for place, error in sorted(seals.troubles.items()):
         out.print(f"The {place} does not answer and is tried again: {error}", markup=False)
 

@@ -11,6 +11,8 @@ from rich.text import Text
 from domain.event import Event, personal_fields
 from projections.engine.explaining import Change
 
+from .instants import written
+
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Why: a customer's words must not move the cursor of an auditor's terminal."""
 VALUE_MAX = 500
@@ -68,7 +70,7 @@ def lines(step: Told, gone: Sequence[str], note: str = "") -> Iterator[Text]:
     entry = step.entry
     yield Text.assemble(
         (f"\n#{entry.position}  ", "dim"),
-        (f"{_instant(entry.occurred_at)}  ", ""),
+        (f"{written(entry.occurred_at)}  ", ""),
         (entry.type_name, "bold strike" if step.voided_by else "bold"),
         f"  by {entry.actor_id} ({entry.actor_role or entry.actor_kind})",
         (f"  {note}" if note else "", "yellow"),
@@ -98,7 +100,7 @@ def _changed(change: Change) -> Text:
 def _shown(value: Any) -> str:
     plain = _plain(value)
     if isinstance(plain, datetime):
-        return _instant(plain)
+        return written(plain)
     if plain in (None, [], {}):
         return "–"
     if isinstance(plain, list):
@@ -108,10 +110,6 @@ def _shown(value: Any) -> str:
     text = {True: "yes", False: "no"}[plain] if isinstance(plain, bool) else str(plain)
     text = CONTROL.sub("�", text)
     return text if len(text) <= VALUE_MAX else f"{text[:VALUE_MAX]}…"
-
-
-def _instant(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _words(name: str) -> str:

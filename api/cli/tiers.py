@@ -1,5 +1,6 @@
 """``daybook review-tiers``: apply the published tier rule."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -18,11 +19,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def review_tiers(
-    at: Annotated[str | None, typer.Option(help="The instant to judge from, such as 2026-06-30T00:00:00Z.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="The instant to judge from, such as 2026-06-30T00:00:00Z; now unless told.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Apply the published tier rule and enter the tiers that change; the same review again enters nothing."""
-    instant = parse_instant(at)
+    instant = datetime.now(UTC) if at is None else parse_instant(at)
     settings = load()
     with open_desk(settings) as desk:
         build_missing(desk.url)

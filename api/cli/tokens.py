@@ -26,7 +26,7 @@ def token(
     try:
         made = issue(load(), subject=subject, role=role, hours=hours)
     except TokenError as error:
-        fail(str(error))
+        fail(str(error), code=2)
     if json:
         as_json({"token": made, "role": role, "subject": subject, "hours": hours})
     else:

@@ -44,7 +44,6 @@ class BoundEvent(NamedTuple):
     """Which ``[[event]]`` of the mapping, from 1."""
     event: type[Event]
     tests: Sequence[Callable[[Values], bool]]
-    occurred_at: Extract
     stream: Key | None
     """Names the thing it happened to; ``None`` means the record."""
     case: Key | None
@@ -53,6 +52,7 @@ class BoundEvent(NamedTuple):
     """Whether that is the record's."""
     customer: bool
     fields: Sequence[tuple[str, FieldOf]]
+    """When it happened, and what it says."""
     sums: Sequence[Sum]
     personal_columns: frozenset[str]
     """The columns its personal fields are taken from."""
@@ -60,7 +60,7 @@ class BoundEvent(NamedTuple):
 
 def bound_event(number: int, form: EventForm, table: Table) -> BoundEvent:
     """Bind an ``[[event]]``; raises :class:`SourceError` where it does not fit the catalogue or the file."""
-    key = f"event {number} ({form.type})"
+    key = key_of(number, form)
     event = _event(form.type, table, key)
     occurred_at = form.occurred_at if form.occurred_at is not None else table.named.mapping.occurred_at
     if occurred_at is None:
@@ -73,20 +73,25 @@ def bound_event(number: int, form: EventForm, table: Table) -> BoundEvent:
     case = None if isinstance(form.case, bool) else key_text(columns_of(form.case), table, f"{key}, case")
     if event.aggregate is Case and form.case is not False:
         table.wrong(f"{key}, case", "an event of a case belongs to the case its stream names; leave it out.")
+    happened = _of_first(extract(occurred_at, datetime, table, f"{key}, occurred_at"))
     fields, sums = bound_fields(event, _with_currency(event, form.fields, table), table, key)
     return BoundEvent(
         number=number,
         event=event,
         tests=[_test(column, condition, table, key) for column, condition in form.when.items()],
-        occurred_at=extract(occurred_at, datetime, table, f"{key}, occurred_at"),
         stream=None if form.stream is None else key_text(columns_of(form.stream), table, f"{key}, stream"),
         case=case,
         case_of_record=form.case is True,
         customer=form.customer,
-        fields=fields,
+        fields=[("occurred_at", happened), *fields],
         sums=sums,
         personal_columns=personal_columns(event, form.fields),
     )
+
+
+def key_of(number: int, form: EventForm) -> str:
+    """What an ``[[event]]`` is called where it is at fault."""
+    return f"event {number} ({form.type})"
 
 
 def bound_fields(

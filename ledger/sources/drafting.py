@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -23,6 +23,8 @@ from .values import Table, Values, extract
 
 SOURCES = UUID("0d7f3c52-9a1e-4a6f-8f0b-4f5a6a1b9c30")
 """Names the sources, and they their streams, so that a fact gets the same ids in whatever ledger."""
+CUSTOMER = 0
+"""The part of a mapping that says who the customer is, beside its events, which are numbered from 1."""
 CUSTOMERS_CACHED_MAX = 100_000
 """Why: some 20 MB; a customer's id is asked for with every record of theirs."""
 
@@ -75,10 +77,27 @@ class Drafter:
             if all(test(first) for test in bound.tests)
         ]
 
+    def attempts(self, key: str, rows: Sequence[Values]) -> Iterator[tuple[int, Unfit | None]]:
+        """The parts of the mapping that a record is for, each with why it does not fit there, ``None`` where it does.
+
+        A part is named by the number of its ``[[event]]``, or is :data:`CUSTOMER`.
+        """
+        try:
+            customer = self.customer(rows[0])
+        except Unfit as unfit:
+            yield CUSTOMER, Unfit(str(unfit), "reference")
+            return
+        if customer is not None:
+            yield CUSTOMER, _misfit(lambda: self.registration(customer, rows, self._run.latest))
+        customer_id = None if customer is None else self._customer_id(customer)
+        for bound in self._bound:
+            if all(test(rows[0]) for test in bound.tests):
+                yield bound.number, _misfit(partial(self._event, bound, key, rows, customer_id))
+
     def registration(self, customer: str, rows: Sequence[Values], occurred_at: datetime) -> Event:
         """The event by which a customer becomes known; raises :class:`Unfit`."""
         customer_id = self._customer_id(customer)
-        told = {name: value for name, take in self._profile if (value := take(rows)) is not None}
+        told = _taken(self._profile, rows)
         told |= {
             "source": self._system,
             "external_id": f"{customer}/customer",
@@ -97,7 +116,7 @@ class Drafter:
             raise Unfit(f"{event.type_name} needs a customer, and the row names none")
         stream_id = customer_id if about_customer else self._thing(event.aggregate, bound.stream, key, first)
         if stream_id is None:
-            raise Unfit(f"{event.type_name}: the columns that name its stream are blank")
+            raise Unfit(f"{event.type_name}: the columns that name its stream are blank", "stream")
         told: dict[str, Any] = {
             "source": self._source,
             "external_id": f"{key}/{bound.number}",
@@ -106,12 +125,9 @@ class Drafter:
             "case_id": stream_id if event.aggregate is Case else self._case(bound, key, first),
         }
         try:
-            told["occurred_at"] = bound.occurred_at(first)
-            for field, take in bound.fields:
-                if (value := take(rows)) is not None:
-                    told[field] = value
+            told |= _taken(bound.fields, rows)
         except Unfit as unfit:
-            raise Unfit(f"{event.type_name}: {unfit}") from None
+            raise Unfit(f"{event.type_name}: {unfit}", unfit.place) from None
         for total in bound.sums:
             told[total.field] = sum(item.get(total.part, 0) for item in told[total.items])
         return self._built(event, told)
@@ -130,22 +146,45 @@ class Drafter:
         return named_id(self._shared, f"Customer/{reference}")
 
     def _built(self, event: type[Event], told: dict[str, Any]) -> Event:
-        occurred_at, external_id = told["occurred_at"], told["external_id"]
+        occurred_at, external_id = told.get("occurred_at"), told["external_id"]
         if occurred_at is None:
-            raise Unfit(f"{event.type_name}: there is no time at which it happened")
+            raise Unfit(f"{event.type_name}: there is no time at which it happened", "occurred_at")
         if occurred_at > self._run.latest:
-            raise Unfit(f"{event.type_name}: {occurred_at} lies in the future")
+            raise Unfit(f"{event.type_name}: {occurred_at} lies in the future", "occurred_at")
         if len(external_id) > REFERENCE_MAX:
             raise Unfit(f"the id of the row has more than {REFERENCE_MAX} characters")
         told["type"] = event.__struct_config__.tag
         try:
             built: Event = msgspec.convert(told | self._envelope, event)
         except msgspec.ValidationError as error:
-            raise Unfit(f"{event.type_name}: {_plain(Misfit.of(error))}") from None
+            misfit = Misfit.of(error)
+            raise Unfit(f"{event.type_name}: {_plain(misfit)}", re.split(r"[.\[]", misfit.path)[0]) from None
         for field in personal_fields(event):
             if len(getattr(built, field) or "") > TEXT_MAX:
-                raise Unfit(f"{event.type_name}: {field} has more than {TEXT_MAX} characters")
+                raise Unfit(f"{event.type_name}: {field} has more than {TEXT_MAX} characters", field)
         return built
+
+
+def _taken(fields: Iterable[tuple[str, FieldOf]], rows: Sequence[Values]) -> dict[str, Any]:
+    """The values of fields that are not blank; raises :class:`Unfit`, which says at which."""
+    told: dict[str, Any] = {}
+    for field, take in fields:
+        try:
+            value = take(rows)
+        except Unfit as unfit:
+            raise Unfit(str(unfit), field) from None
+        if value is not None:
+            told[field] = value
+    return told
+
+
+def _misfit(make: Callable[[], object]) -> Unfit | None:
+    """Why something cannot be made, ``None`` where it can."""
+    try:
+        make()
+    except Unfit as unfit:
+        return unfit
+    return None
 
 
 def named_id(namespace: UUID, name: str) -> UUID:

@@ -7,3 +7,8 @@ class SourceError(Exception):
 
 class Unfit(Exception):
     """A row that cannot be taken; the message says why."""
+
+    def __init__(self, problem: str, place: str | None = None) -> None:
+        """For a problem, at a ``place`` of what was to be made of the row: ``stream``, or the name of a field."""
+        super().__init__(problem)
+        self.place = place

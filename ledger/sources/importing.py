@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -12,6 +13,7 @@ from .files.opening import Format, format_of, open_rows
 from .mapping import NamedMapping
 from .records import Grouping
 from .run import Means, Run, Summary
+from .trial import Trial
 from .values import Table, Wanted
 
 LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
@@ -28,7 +30,10 @@ def import_file(means: Means, path: Path, named: NamedMapping, format: Format | 
     read_as = format or format_of(path)
     wanted = wanted_columns(named)
     form = named.mapping.file
-    with open_rows(path, read_as, encoding=form.encoding, delimiter=form.delimiter, wanted=wanted) as file:
+    opened = partial(open_rows, path, read_as, encoding=form.encoding, delimiter=form.delimiter, wanted=wanted)
+    with opened() as file:
+        Trial(named, file).run()
+    with opened() as file:
         with path.open("rb") as raw:
             content = hashlib.file_digest(raw, "sha256").digest()
         told = hashlib.sha256(content + hashlib.sha256(named.text).digest() + read_as.encode()).digest()

@@ -172,6 +172,14 @@ def _told(misfit: Misfit) -> str:
     return f"{misfit.path}: there is no such key; {hint}"
 
 
+def columns_in(value: str | list[str] | Value | None) -> list[str]:
+    """The columns from which a value is taken."""
+    if not isinstance(value, Value):
+        return columns_of(value)
+    parts = [value.column, value.columns, value.money, value.times, value.currency, *(value.rows or {}).values()]
+    return list(dict.fromkeys(column for part in parts for column in columns_in(part)))
+
+
 def columns_of(columns: str | list[str] | None) -> list[str]:
     """One column or several, as a list."""
     return [columns] if isinstance(columns, str) else columns or []

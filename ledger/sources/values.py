@@ -32,6 +32,8 @@ MODIFIERS = {
     "currency": ("money",),
 }
 """Which keys go with which origin of a value."""
+DELIMITERS = (",", ";", "\t", "|")
+"""What parts the columns of most CSV files."""
 TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -86,9 +88,20 @@ class Table(NamedTuple):
         """Where a column stands; wrong where the file has none of that name."""
         if column not in self.positions:
             meant = get_close_matches(column, self.positions, n=1)
-            hint = f"did you mean {meant[0]!r}?" if meant else f"it has {', '.join(self.positions)}."
-            self.wrong(key, f"the file has no column {column!r}; {hint}")
+            hint = f"; did you mean {meant[0]!r}? It" if meant else "; it"
+            self.wrong(
+                key, f"the file has no column {column!r}{hint} has {', '.join(self.positions)}.{self._delimiter()}"
+            )
         return self.positions[column]
+
+    def _delimiter(self) -> str:
+        """What to do about a header that is one column only because it was parted at another character."""
+        only = next(iter(self.positions)) if len(self.positions) == 1 else ""
+        mark = next((mark for mark in DELIMITERS if mark in only), None)
+        if mark is None:
+            return ""
+        written = msgspec.json.encode(mark).decode()
+        return f" Where {mark!r} is its delimiter, say delimiter = {written} under [file]."
 
 
 def extract(value: str | Value, hint: Any, table: Table, key: str) -> Extract:

@@ -81,18 +81,6 @@ def standing(connection: Connection[Any]) -> Standing:
     return Standing(ProjectorState(state), *rest)
 
 
-def told(standing: Standing) -> str:
-    """Where the projector stands, as one sentence."""
-    state, process, since, last_heard_at, silent_s = standing
-    if state is ProjectorState.POSTING:
-        return f"The projector ({process}) has been posting since {since:%Y-%m-%d %H:%M:%S %Z}."
-    if state is ProjectorState.LOST:
-        return f"The projector ({process}) is lost: last heard of {silent_s:.0f} s ago; start one with: daybook project"
-    if last_heard_at is None:
-        return "No projector has run yet; start one with: daybook project"
-    return f"The projector ({process}) stopped at {last_heard_at:%Y-%m-%d %H:%M:%S %Z}; start one with: daybook project"
-
-
 def end_unread(connection: Connection[Any], hung_s: float) -> bool:
     """End a session that keeps the lease's lock while its process does not read the answer it asked for.
 

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from api.cli import explain as command
+from api.cli.instants import parse_instant, parse_moment
 from api.opening import opened_entries
 from domain.vocabulary import Role
 from projections.engine import explaining
@@ -217,9 +218,9 @@ def test_as_json_it_is_for_programs(story: Story) -> None:
     [
         (None, None, AsOf()),
         ("17", None, AsOf(position=17)),
-        ("2026-01-01T00:00:00Z", None, AsOf(recorded_at=command.parse_instant("2026-01-01T00:00:00Z"))),
-        ("17", "2026-01-01T00:00:00Z", AsOf(position=17, occurred_at=command.parse_instant("2026-01-01T00:00:00Z"))),
+        ("2026-01-01T00:00:00Z", None, AsOf(recorded_at=parse_instant("2026-01-01T00:00:00Z"))),
+        ("17", "2026-01-01T00:00:00Z", AsOf(position=17, occurred_at=parse_instant("2026-01-01T00:00:00Z"))),
     ],
 )
 def test_the_command_takes_a_position_or_an_instant(as_of: str | None, until: str | None, asked: AsOf) -> None:
-    assert command._asked(as_of, until) == asked
+    assert parse_moment(as_of, until) == asked

@@ -326,3 +326,20 @@ def test_a_token_carries_its_role(api: Api, role: Role) -> None:
 def test_a_token_for_ever_or_for_nobody_is_not_made(api: Api, hours: float, subject: str) -> None:
     with pytest.raises(auth.TokenError):
         auth.issue(api.settings, subject=subject, role=Role.AGENT, hours=hours)
+
+
+def test_the_bare_address_leads_a_browser_to_graphiql(api: Api) -> None:
+    answer = api.request("GET", "/", headers={"accept": "text/html,*/*;q=0.8"})
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/graphql")
+    assert api.request("GET", answer.headers["location"], headers={"accept": "text/html"}).status_code == 200
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html"])
+def test_the_bare_address_tells_everybody_else_where_to_ask_and_nothing_more(production: Api, accept: str) -> None:
+    answer = production.request("GET", "/", headers={"accept": accept})
+
+    assert answer.status_code == 200
+    assert answer.json() == {"graphql": "/graphql", "how": "Ask by POST, with a token in Authorization: Bearer …"}
+    assert answer.headers["cache-control"] == "no-store"
+    assert production.request("POST", "/").status_code == 405

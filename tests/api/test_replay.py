@@ -172,7 +172,7 @@ def test_in_a_terminal_it_is_readable(api: Api, case: str, monkeypatch: pytest.M
         command._show(step)
 
     lines = command.out.export_text().splitlines()
-    assert f"#{steps[0].entry.position}  2026-01-01 10:00:00  Case.Opened  by ann (agent)" in lines
+    assert f"#{steps[0].entry.position}  2026-01-01T10:00:00Z  Case.Opened  by ann (agent)" in lines
     assert "    description: Kaputt." in lines
     assert "    → state: acknowledged → in_progress" in lines
     assert "    → handler: bob → –" in lines

@@ -35,7 +35,7 @@ def told(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         ({"origin": ORIGIN, "seal_key": "short"}, "A seal key is 32 bytes in base64"),
         ({"origin": ORIGIN, "seal_key": f"{SEED},"}, "A seal key is 32 bytes in base64"),
         ({"seal_command": "sign"}, "DAYBOOK_SEAL_COMMAND needs DAYBOOK_SEAL_VKEY"),
-        ({"seal_vkey": "nonsense"}, "is no public key"),
+        ({"seal_vkey": "nonsense"}, "^DAYBOOK_SEAL_VKEY and DAYBOOK_SEAL_OLD_KEYS take public keys: 'nonsense' is no"),
         ({"seal_old_keys": f"{OLD.vkey},nonsense"}, "is no public key"),
         ({"seal_command": "sign", "seal_vkey": SIGNER.vkey, "origin": "other.example"}, "the key of another origin"),
         ({"publish_url": "ftp://example.com"}, "DAYBOOK_PUBLISH_URL must begin with http"),

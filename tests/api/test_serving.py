@@ -107,7 +107,7 @@ def test_a_token_names_who_and_what_and_how_long(tmp_path: Path) -> None:
     refused = daybook("token", "--role", "auditor", "--subject", "x", "--hours", "100000", env=env)
 
     assert auth.Door(SECRET).viewer(f"Bearer {made}") == auth.Viewer("王", auth.Role.AUDITOR)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert refused.stderr == "daybook: A token is good for more than 0 and up to 744 hours, not 100000.\n"
 
 
@@ -120,6 +120,12 @@ def test_the_schema_is_printed_as_committed_and_checked(tmp_path: Path) -> None:
     assert daybook("schema", "--check", env=env).returncode == 0
     missing = daybook("schema", "--against", "nowhere.graphql", env=env)
     assert (missing.returncode, missing.stderr) == (1, "daybook: nowhere.graphql: No such file or directory.\n")
+    for wrong in (b"root:x:0:0", b"type Query { a: Missing }", b"", b"\xff"):
+        (tmp_path / "wrong").write_bytes(wrong)
+        refused = daybook("schema", "--against", str(tmp_path / "wrong"), env=env)
+        assert (refused.returncode, refused.stderr) == (
+            1, f"daybook: {tmp_path / 'wrong'} is no GraphQL schema; make one with: daybook schema > FILE\n"
+        )  # fmt: skip
     broken = daybook("schema", "--against", str(earlier), env=env)
     assert broken.returncode == 1
     assert "Query.gone was removed" in broken.stderr

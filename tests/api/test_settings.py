@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from api.cli.master_key import new_master_key
 from api.sealing import receipt_signers, vkeys
-from api.settings import Mode, SettingsError, load
+from api.server import listening
+from api.settings import Mode, Settings, SettingsError, load
 
 PROJECT = Path(__file__).parent.parent.parent
 KEY = base64.b64encode(bytes(32)).decode()
@@ -89,6 +91,48 @@ def test_receipts_are_signed_by_a_key_of_their_own_where_there_is_one(monkeypatc
     monkeypatch.setenv("DAYBOOK_ORIGIN", "")
     with pytest.raises(SettingsError, match="DAYBOOK_RECEIPT_KEY needs DAYBOOK_ORIGIN"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.1", "http://127.0.0.1:8001/graphql"), ("::1", "http://[::1]:8001/graphql")],
+)
+def test_the_address_is_one_that_a_browser_opens(host: str, address: str) -> None:
+    settings = Settings(host=host, port=8001)
+
+    assert settings.address == address
+
+
+def test_a_home_that_is_none_is_told(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (elsewhere / "file").touch()
+    monkeypatch.setenv("DAYBOOK_HOME", "file")
+
+    for begin in (True, False):
+        with pytest.raises(SettingsError, match=r"^DAYBOOK_HOME must be a folder, and file is a file\.$"):
+            load(begin=begin)
+
+
+def test_secrets_that_are_damaged_are_told_and_left(elsewhere: Path) -> None:
+    load(begin=True)
+    (elsewhere / ".daybook" / "secrets.env").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(SettingsError, match=r"^secrets\.env or seal\.env in \.daybook is damaged; put a copy back"):
+        load()
+
+    assert (elsewhere / ".daybook" / "secrets.env").read_bytes() == b"\xff\xfe"
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
+def test_a_host_that_is_another_machine_is_told(host: str) -> None:
+    with pytest.raises(SettingsError, match=f"^DAYBOOK_HOST must be an address of this machine, .* not '{host}'"):
+        listening(Settings(host=host, mode=Mode.PRODUCTION))
+
+
+def test_a_master_key_is_made_anywhere(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new_master_key()
+
+    assert len(base64.b64decode(capsys.readouterr().out, validate=False)) == 32
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_an_empty_setting_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,7 @@ def test_without_json_the_summary_is_for_people(
 
     told = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert (told["customers"].strip(), told["Customer.Registered"].strip()) == ("5", "5")
+    assert told["until"].strip() == "2026-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,11 @@ def test_without_json_the_summary_is_for_people(
         (("--customers", "0"), "customers must be from 1 to 10 000 000, not 0."),
         (("--months", "241"), "months must be from 1 to 240, not 241."),
         (("--retained-unacknowledged", "1.5"), "retained_unacknowledged must be from 0 to 1, not 1.5."),
+        (("--currency", "ZZZ"), "currency must be a code of ISO 4217, such as EUR or JPY, not 'ZZZ'."),
+        (("--currency", "eur"), "currency must be a code of three capitals, not 'eur'."),
+        (("--seed", "-1"), "seed must be from 0 to 9 223 372 036 854 775 807, not -1."),
         (("--until", "2999-01-01"), "The world would end in the future"),
+        (("--until", "1949-01-01T00:00:00Z"), "until must lie in the years 1950 to 9000, not 1949-01-01T00:00:00Z."),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence_and_nothing_is_written(
@@ -69,6 +74,6 @@ def test_what_cannot_be_is_refused_in_one_sentence_and_nothing_is_written(
 ) -> None:
     code = daybook(monkeypatch, "simulate", *asked)
 
-    assert code == 1
+    assert code == 2
     assert capsys.readouterr().err.startswith(f"daybook: {said}")
     assert entered(admin) == 0

@@ -133,6 +133,38 @@ def test_everything_held_is_written_for_the_owner_alone(typed: Typed, customer: 
     assert "is there already" in again.stderr
 
 
+@pytest.mark.parametrize("there", ["json", "html"])
+def test_where_the_files_cannot_be_written_nobody_looked(
+    there: str, typed: Typed, customer: UUID, admin: Connection[Any], tmp_path: Path
+) -> None:
+    typed("seal", "--once")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f"subject-{customer}.{there}").write_text("an older one")
+    (out / f"customer-{customer}.dossier.{there}").mkdir()
+    (out / "file").touch()
+
+    exported = typed("export-subject", str(customer), "--output", "out")
+    within = typed("export-subject", str(customer), "--output", "out/file/further")
+    proved = typed("prove", "--customer", str(customer), "--out", "out")
+
+    assert [done.returncode for done in (exported, within, proved)] == [1, 1, 1]
+    assert exported.stderr == (
+        f"daybook: out/subject-{customer}.{there} is there already; move it away, or name another folder.\n"
+    )
+    assert within.stderr == "daybook: out/file/further: Not a directory.\n"
+    assert typed("export-subject", str(customer), "--output", "out/file").returncode == 2
+    assert proved.stderr == (
+        f"daybook: out/customer-{customer}.dossier.{there} cannot be written over; move it away, or name another"
+        " folder.\n"
+    )
+    assert len(list(out.iterdir())) == 3
+    looks = "SELECT count(*) FROM ledger.entries WHERE type = 'Look.Recorded'"
+    assert admin.execute(looks).fetchone() == (0,)
+    assert typed("export-subject", str(customer), "--output", "other").returncode == 0
+    assert admin.execute(looks).fetchone() == (1,)
+
+
 def test_what_was_said_and_is_erased_is_told_from_what_was_never_said(
     typed: Typed, customer: UUID, ledger: Ledger
 ) -> None:

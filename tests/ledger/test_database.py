@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from psycopg import Connection, conninfo, sql
 
-from ledger import database
+from ledger import database, migrate
 from ledger.database import DatabaseUnavailable, Duty
+from ledger.migrate import MigrationError
 
 SECRET = "hunter2-correct-horse"
 
@@ -84,11 +85,25 @@ def test_a_login_without_the_duty_is_told_how_to_get_it(stranger: str) -> None:
         database.connect(stranger, Duty.API)
 
 
-def test_a_pool_says_the_same(stranger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pool_says_the_same_and_no_more(
+    stranger: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(database, "WAIT_S", 1.0)
 
     with pytest.raises(DatabaseUnavailable, match="has no right to the role daybook_api"):
         database.pool(stranger, Duty.API)
+
+    assert caplog.records == []
+
+
+def test_a_login_that_may_not_shape_a_database_is_told_who_may(stranger: str) -> None:
+    with (
+        database.connect(stranger) as connection,
+        pytest.raises(
+            MigrationError, match=r"^The login may not do what a migration does \(.*\); run daybook migrate as"
+        ),
+    ):
+        migrate.migrate(connection)
 
 
 def test_a_database_of_another_name_is_not_made_up(module_url: str) -> None:

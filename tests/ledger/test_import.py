@@ -1,5 +1,6 @@
 """Importing a file: what becomes an entry, what is turned away, and what again adds nothing."""
 
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -161,6 +162,17 @@ def test_a_blank_value_is_none_at_all(importer: Importer, blank: str) -> None:
         "Purchase.Recorded: lines 1.sku is missing",
         "order is blank, so it has no id",
     ]
+
+
+def test_a_reject_file_is_its_owners_alone_to_read_whatever_was_there(importer: Importer) -> None:
+    rows = f"{HEADER}1,2024-01-01,C1,王小明,tea,one,1.00\n"
+    written = Path(importer(rows).reject_file or "")
+    assert stat.filemode(written.stat().st_mode) == "-rw-------"
+
+    written.chmod(0o644)
+
+    assert importer(rows).reject_file == str(written)
+    assert stat.filemode(written.stat().st_mode) == "-rw-------"
 
 
 def test_a_corrected_reject_file_can_be_imported_as_it_is(importer: Importer) -> None:

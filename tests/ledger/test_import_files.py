@@ -154,9 +154,15 @@ def test_lines_that_are_no_json_objects_are_rejected_as_they_came(importer: Impo
         ("rows.csv", b"a,b\n1,2\n", "The mapping .*, record.id: the file has no column 'order'; it has a, b."),
         (
             "rows.csv",
+            b"at;customer;order\n1;2;3\n",
+            r"The mapping .*, record.id: the file has no column 'order'; it has at;customer;order\."
+            r""" Where ';' is its delimiter, say delimiter = ";" under \[file\]\.""",
+        ),
+        (
+            "rows.csv",
             HEADER.replace("price", "prize").encode(),
             r"The mapping .*, event 1 \(Purchase.Recorded\), fields.lines.amount_minor: the file has no column 'price';"
-            r" did you mean 'prize'\?",
+            r" did you mean 'prize'\? It has order, at, customer, name, sku, quantity, prize.",
         ),
     ],
 )

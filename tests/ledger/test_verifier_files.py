@@ -244,7 +244,7 @@ def test_copied_alone_into_an_empty_folder_it_checks_a_file(name: str, said: str
 
     assert code == 0, printed
     assert printed.startswith(f"{name}: PROVEN\n  {said.format(ORIGIN, CASE)}\n  Signed, with the root ")
-    assert f"by {ORIGIN} ({KEYS[0].id.hex()}), {WITNESS} ({KEYS[1].id.hex()}) at 2026-03-02 10:00:00 UTC.\n" in printed
+    assert f"by {ORIGIN} ({KEYS[0].id.hex()}), {WITNESS} ({KEYS[1].id.hex()}) at 2026-03-02T10:00:00Z.\n" in printed
 
 
 def test_what_is_not_proven_is_told_with_the_reason_and_exit_code_1(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import msgspec
 
 from domain.rule import INVALID_INPUT
 
+from ..money import CURRENCIES
+
 DAY = 86_400
 """Seconds of a day; the world counts its time in seconds since its start."""
 YEAR = 365 * DAY
@@ -97,6 +99,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
         INVALID_INPUT.refuse_if(
             handled_badly > 1,
             problem="unacknowledged_share and registered_share must not exceed 1 together; lower one of them.",
+        )
+        INVALID_INPUT.refuse_if(
+            self.currency not in CURRENCIES,
+            problem=f"currency must be a code of ISO 4217, such as EUR or JPY, not {self.currency!r}.",
         )
         INVALID_INPUT.refuse_if(self.until.tzinfo is None, problem="until needs a time zone; give it in UTC.")
         INVALID_INPUT.refuse_if(
