@@ -27,19 +27,26 @@ class Group(NamedTuple):
     key: Callable[[Any], Any]
     handlers: tuple[Handler, ...]
     elsewhere: bool
-    """Whether they change a row of a feed that another entry made."""
+    """Whether they change a row that another entry made, of a model that flows."""
 
 
 class Bulk:
     """The rows of a model as far as its entries were folded, in the model's order.
 
-    A feed, which has a row for each entry, is folded in any order and emptied as it goes: an entry that changes a row
-    which is not there leaves its key to be folded anew.
+    A model that flows is emptied as it goes: an entry that changes a row which is not there leaves its key to be folded
+    anew.
     """
 
-    def __init__(self, model: type[ReadModel], known: Corrections, until: datetime | None = None) -> None:
-        """Fold what counts by what is ``known``, and had happened by ``until`` where that is given."""
+    def __init__(
+        self, model: type[ReadModel], known: Corrections, until: datetime | None = None, *, begun: bool = False
+    ) -> None:
+        """Fold what counts by what is ``known``, and had happened by ``until`` where that is given.
+
+        What was entered before may have ``begun`` rows that are not here.
+        """
+        self._begun = begun
         self._model, self._known, self._until = model, known, until
+        self._of_streams = model.spec.flows and not model.spec.is_feed
         self._ordered = model.spec.order_by == "occurred_at"
         # Python hashes and compares its UUIDs in Python; their integers are found in half the time.
         self._by_int = optional(columns(model)[model.spec.key])[0] is UUID
@@ -47,9 +54,10 @@ class Bulk:
         self._late = {kind: _grouped(model, _marking(handlers)) for kind, handlers in folds(model).items()}
         self._anew: dict[Any, Any] = {}
         self._rows: dict[Any, ReadModel] = {}
+        self._settling: dict[Any, ReadModel] = {}
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """How many rows were made or changed of late."""
         return len(self._rows)
 
     @property
@@ -59,9 +67,14 @@ class Bulk:
 
     def take(self) -> list[ReadModel]:
         """The rows of all other keys; they are gone from here."""
-        for mark in self._anew:
-            self._rows.pop(mark, None)
-        rows, self._rows = list(self._rows.values()), {}
+        return [*self.settled(), *self.settled()]
+
+    def settled(self) -> list[ReadModel]:
+        """The rows that were not changed of late; they are gone from here. Those of a feed never change again."""
+        if self._model.spec.is_feed:
+            self._settling, self._rows = self._rows, {}
+        rows, self._settling, self._rows = list(self._settling.values()), self._rows, {}
+        self._begun = self._begun or bool(rows)
         return rows
 
     def fold(self, entries: Collection[Event]) -> None:
@@ -99,8 +112,13 @@ class Bulk:
         if mark in self._anew:
             return
         row: Any = self._rows.get(mark)
+        if row is None and (row := self._settling.pop(mark, None)) is not None:
+            self._rows[mark] = row
         if elsewhere and (row is None or self._ordered):
-            self._leave(key, entry)
+            self._leave(key, mark, entry)
+            return
+        if row is None and self._begun and self._of_streams and entry.stream_version > 1:
+            self._fail(key, mark)
             return
         try:
             for handle, amends, own in handlers:
@@ -118,11 +136,11 @@ class Bulk:
         self._anew[mark] = key
         self._rows.pop(mark, None)
 
-    def _leave(self, key: Any, entry: Event) -> None:
+    def _leave(self, key: Any, mark: Any, entry: Event) -> None:
         """Let a key be folded anew, unless the entry corrects one of which the model has no row."""
         corrected = getattr(entry, "voided_type", None) or getattr(entry, "amended_type", None)
         if corrected is None or corrected in {kind.type_name for kind in folds(self._model)}:
-            self._anew[key] = key
+            self._fail(key, mark)
 
 
 def _grouped(model: type[ReadModel], handlers: Collection[Fold]) -> tuple[Group, ...]:
@@ -131,9 +149,7 @@ def _grouped(model: type[ReadModel], handlers: Collection[Fold]) -> tuple[Group,
         if not groups or groups[-1][0] != key:
             groups.append((key, []))
         groups[-1][1].append((handle, amends, own))
-    return tuple(
-        Group(attrgetter(key), tuple(each), model.spec.is_feed and key != model.spec.by) for key, each in groups
-    )
+    return tuple(Group(attrgetter(key), tuple(each), model.spec.flows and key != model.spec.by) for key, each in groups)
 
 
 def _marking(handlers: Collection[Fold]) -> list[Fold]:

@@ -98,8 +98,8 @@ class _Filling:
 
     def __init__(self, writer: Connection[Any], part: Part, known: Corrections, thread: ThreadPoolExecutor) -> None:
         self.part, self._writer, self._thread = part, writer, thread
-        self._bulk = Bulk(part.model, known, part.cut.occurred_until)
-        self._flows = part.model.spec.is_feed
+        self._bulk = Bulk(part.model, known, part.cut.occurred_until, begun=part.positions().start > 1)
+        self._flows = part.model.spec.flows
         self._waits = part.model.spec.order_by == "occurred_at" and not self._flows
         self._held: list[Event] = []
         self._unfit: list[Any] = []
@@ -112,7 +112,7 @@ class _Filling:
             return
         self._bulk.fold(entries)
         if self._flows and len(self._bulk) >= WRITTEN_AT_ONCE:
-            self._write(self._bulk.take())
+            self._write(self._bulk.settled())
 
     def finish(self) -> None:
         """Write what is left."""

@@ -109,6 +109,11 @@ class Spec(NamedTuple):
         """Whether the model has a row for each entry."""
         return self.by == "position"
 
+    @property
+    def flows(self) -> bool:
+        """Whether its rows are soon settled: those of single entries, or of streams, which are short."""
+        return self.is_feed or (self.by == "stream_id" and bool(self.begins) and self.order_by == "position")
+
 
 class ModelType(msgspec.StructMeta):
     """Makes each read model a struct whose class arguments name its key, version and indexes."""

@@ -1,9 +1,9 @@
 """Parts of a rebuild: the keys of a model in shares that are folded apart, one after the other or side by side.
 
 Every part reads only the entries that concern its keys. A key belongs to one part by a rule that SQL and Python apply
-alike, so the rows are the same however many parts there are. Of a feed, which has a row for each entry, a part is a run
-of positions, and its rows are written as it goes; of any other model it is the keys of one hash, whose rows are held in
-memory until all its entries are folded.
+alike, so the rows are the same however many parts there are. Of a model that flows, such as a feed, which has a row for
+each entry, a part is a run of positions, and its rows are written as it goes; of any other model it is the keys of one
+hash, whose rows are held in memory until all its entries are folded.
 """
 
 import hashlib
@@ -59,18 +59,19 @@ class Part(NamedTuple):
     def positions(self) -> range:
         """The positions of the entries that the part reads."""
         head = self.cut.position
-        if not self.model.spec.is_feed:
+        if not self.model.spec.flows:
             return range(1, head + 1)
         return range(head * self.number // self.of + 1, head * (self.number + 1) // self.of + 1)
 
     def fields(self) -> frozenset[str]:
         """The envelope fields that are read."""
-        return envelope_needed(self.model) | ({"occurred_at"} if self.cut.occurred_until else set())
+        told = {"stream_version"} if self.model.spec.flows else set()
+        return envelope_needed(self.model) | told | ({"occurred_at"} if self.cut.occurred_until else set())
 
     @property
     def is_whole(self) -> bool:
         """Whether the part takes all entries of its types between its positions."""
-        return self.of == 1 or self.model.spec.is_feed
+        return self.of == 1 or self.model.spec.flows
 
     def types(self) -> set[str]:
         """The types of the entries that are read."""
@@ -117,7 +118,7 @@ class Whole(NamedTuple):
 def parts(build: Build, cut: Cut, rows: int, processes: int = 1) -> list[Part]:
     """The parts to fold apart: as many as there are processes, and as keep the rows of each within memory."""
     model = models()[build.model]
-    number = max(processes, 1 if model.spec.is_feed else -(-rows // ROWS_MAX))
+    number = max(processes, 1 if model.spec.flows else -(-rows // ROWS_MAX))
     if optional(columns(model)[model.spec.key])[0] not in HASHABLE:
         number = 1
     return [Part(build, n, number, cut) for n in range(min(number, HASHED))]
@@ -128,7 +129,7 @@ def rows_held(connection: Connection[Any], model: type[ReadModel], cut: Cut) -> 
 
     In business-time order the entries are held as well, to be sorted.
     """
-    if model.spec.is_feed:
+    if model.spec.flows:
         return 0
     found = connection.execute(CERTIFIED, (model.spec.name,)).fetchone()
     if found and model.spec.order_by == "position":
@@ -155,7 +156,7 @@ def shared_out(whole: Sequence[Whole], processes: int) -> list[list[Part]]:
     held, apart = [0] * processes, []
     for build, cut, rows in sorted(whole, key=lambda each: -each.rows):
         least = held.index(min(held))
-        if models()[build.model].spec.is_feed:
+        if build.declared.spec.flows:
             for its, part in zip(lists, parts(build, cut, rows, processes), strict=True):
                 its.append(part)
         elif held[least] + rows <= ROWS_MAX:

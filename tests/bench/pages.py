@@ -58,8 +58,8 @@ HISTORY_SQL = """
          WHERE customer_id = %s ORDER BY position DESC LIMIT 20) h"""
 
 BUSY = """
-    SELECT customer_id FROM books.customer_history WHERE position <= 100000
-     GROUP BY 1 HAVING count(*) > 20 ORDER BY 1 LIMIT 1"""
+    SELECT customer_id FROM books.customer_history WHERE position <= 100000 AND customer_id IS NOT NULL
+     GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"""
 
 Call = Callable[[], Awaitable[bytes]]
 

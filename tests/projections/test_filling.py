@@ -229,24 +229,26 @@ def test_the_ledger_is_read_once_for_all_models_unless_their_rows_are_too_many(
         whole = [Whole(standing[name], cut, held) for name, held in rows.items()]
         return [[(p.build.model, p.number, p.of) for p in its] for its in shared_out(whole, processes)]
 
-    assert shared(1, sales=0, remedies=60, touchpoints=40) == [
-        [("remedies", 0, 1), ("touchpoints", 0, 1), ("sales", 0, 1)]
+    assert shared(1, sales=0, case_register=60, customer_profile=40) == [
+        [("case_register", 0, 1), ("customer_profile", 0, 1), ("sales", 0, 1)]
     ]
-    assert shared(1, sales=0, remedies=60, touchpoints=140) == [
-        [("remedies", 0, 1), ("sales", 0, 1)],
-        [("touchpoints", 0, 2)],
-        [("touchpoints", 1, 2)],
+    assert shared(1, sales=0, case_register=60, customer_profile=140) == [
+        [("case_register", 0, 1), ("sales", 0, 1)],
+        [("customer_profile", 0, 2)],
+        [("customer_profile", 1, 2)],
     ]
-    assert shared(2, sales=0, remedies=60, touchpoints=50) == [
-        [("remedies", 0, 1), ("sales", 0, 2)],
-        [("touchpoints", 0, 1), ("sales", 1, 2)],
+    assert shared(2, sales=0, case_register=60, customer_profile=50) == [
+        [("case_register", 0, 1), ("sales", 0, 2)],
+        [("customer_profile", 0, 1), ("sales", 1, 2)],
     ]
-    assert shared(2, remedies=60) == [[("remedies", 0, 2)], [("remedies", 1, 2)]]
+    assert shared(2, case_register=60) == [[("case_register", 0, 2)], [("case_register", 1, 2)]]
     assert shared(1, sales=0) == [[("sales", 0, 1)]]
+    assert shared(2, touchpoints=0) == [[("touchpoints", 0, 2)], [("touchpoints", 1, 2)]]
 
 
-def test_the_positions_of_a_feed_are_shared_out_without_a_gap(world: World) -> None:
-    build = builds.serving(world.connection)["sales"]
+@pytest.mark.parametrize("model", ["sales", "touchpoints"])
+def test_the_positions_of_a_model_that_flows_are_shared_out_without_a_gap(world: World, model: str) -> None:
+    build = builds.serving(world.connection)[model]
     for head in (0, 1, 5, 100):
         shares = [Part(build, n, 3, Cut(head)).positions() for n in range(3)]
         assert [position for share in shares for position in share] == [*range(1, head + 1)]
