@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from psycopg import Connection
+from psycopg import Connection, OperationalError
 
 from domain.event import Event
 from ledger.database import another
@@ -51,9 +51,12 @@ class Beside(AbstractContextManager["Beside"]):
         self._prepared = asked, self.do(lambda connection: read(connection, *asked))
 
     def taken(self, asked: Asked) -> Entries | None:
-        """The entries that were prepared, if they are those that are asked for."""
+        """The entries that were prepared, if they are those that are asked for, and there were any by then."""
         prepared, self._prepared = self._prepared, None
-        return prepared[1].result() if prepared and prepared[0] == asked else None
+        if prepared is None or prepared[0] != asked:
+            return None
+        entries, last = prepared[1].result()
+        return (entries, last) if last > asked[0] else None
 
     def _opened(self) -> Connection[Any]:
         if self._connection is None or self._connection.closed:
@@ -65,7 +68,9 @@ class Beside(AbstractContextManager["Beside"]):
         self._hand.shutdown(wait=False, cancel_futures=failure is not None)
         while failure and not all(each.done() for each in self._doing):
             if self._connection is not None:
-                self._connection.cancel_safe()
+                # Where the server cannot be told, what waits for it fails as well, and the failure is to be seen.
+                with suppress(OperationalError):
+                    self._connection.cancel_safe()
             time.sleep(CANCEL_AGAIN_S)
         self._hand.shutdown()
         if self._connection is not None:

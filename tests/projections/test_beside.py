@@ -1,7 +1,7 @@
 """A session beside: the same is posted as without one, whatever becomes of it."""
 
 import pytest
-from psycopg import OperationalError
+from psycopg import Connection, OperationalError
 from psycopg.errors import QueryCanceled
 
 from projections.engine import posting
@@ -74,6 +74,17 @@ def test_what_was_prepared_for_another_position_is_not_taken(world: World) -> No
         assert beside.taken((2, 2)) is None
 
 
+def test_what_was_entered_since_nothing_could_be_prepared_is_posted(world: World) -> None:
+    world.enter([bought(f"p{n}", "ann", "2026-01-01", n) for n in range(2)])
+    with Beside.like(world.connection) as beside:
+        assert posting.catch_up(world.connection, 2, beside) == 2
+        beside.do(lambda _: None).result()
+        world.enter([bought(f"q{n}", "ann", "2026-01-01", n) for n in range(3)])
+
+        assert post(world, beside, 2) == [2, 1]
+    assert world.everything() == {name: expected(model, world.entries()) for name, model in models().items()}
+
+
 def test_what_is_being_done_is_ended_where_the_block_fails(world: World) -> None:
     with pytest.raises(KeyboardInterrupt), Beside.like(world.connection) as beside:
         done = beside.do(lambda connection: connection.execute("SELECT pg_sleep(60)"))
@@ -83,4 +94,20 @@ def test_what_is_being_done_is_ended_where_the_block_fails(world: World) -> None
 
     assert isinstance(done.exception(), QueryCanceled)
     assert never.cancelled()
+    until(lambda: sessions(world) == [])
+
+
+def test_the_failure_of_the_block_is_seen_where_nothing_can_be_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(Connection, "cancel_safe", unreachable)
+    with pytest.raises(KeyboardInterrupt), Beside.like(world.connection) as beside:
+        done = beside.do(lambda connection: connection.execute("SELECT pg_sleep(0.3)"))
+        until(lambda: sessions(world))
+        raise KeyboardInterrupt
+
+    assert done.exception() is None
     until(lambda: sessions(world) == [])
