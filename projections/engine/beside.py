@@ -32,7 +32,7 @@ class Beside(AbstractContextManager["Beside"]):
         self._open = opened
         self._hand = ThreadPoolExecutor(1)
         self._connection: Connection[Any] | None = None
-        self._doing: list[Future[Any]] = []
+        self._doing: set[Future[Any]] = set()
         self._prepared: tuple[Asked, Future[Entries]] | None = None
 
     @classmethod
@@ -43,7 +43,9 @@ class Beside(AbstractContextManager["Beside"]):
     def do(self, work: Callable[[Connection[Any]], T]) -> Future[T]:
         """Do some work as soon as all before it is done."""
         done = self._hand.submit(lambda: work(self._opened()))
-        self._doing = [*(each for each in self._doing if not each.done()), done]
+        self._doing.add(done)
+        # What was done holds what it gave, which may be much.
+        done.add_done_callback(self._doing.discard)
         return done
 
     def prepare(self, asked: Asked, read: Callable[[Connection[Any], int, int], Entries]) -> None:
@@ -66,7 +68,7 @@ class Beside(AbstractContextManager["Beside"]):
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         """Close the session once all is done; where the block failed, what is being done is ended."""
         self._hand.shutdown(wait=False, cancel_futures=failure is not None)
-        while failure and not all(each.done() for each in self._doing):
+        while failure and self._doing:
             if self._connection is not None:
                 # Where the server cannot be told, what waits for it fails as well, and the failure is to be seen.
                 with suppress(OperationalError):
