@@ -15,10 +15,12 @@ from ledger.database import another
 T = TypeVar("T")
 Entries = tuple[list[Event], int]
 """Entries, and the position they lead to."""
-CANCEL_AGAIN_S = 0.1
-"""Why: what is told to end between two of its statements goes on with the next."""
 Asked = tuple[int, int]
 """After which position, and how many positions at most."""
+CANCEL_AGAIN_S = 0.1
+"""Why: what is told to end between two of its statements goes on with the next."""
+LOCK_S = 5.0
+"""Why: what waits for a lock may wait for the first session, which waits for this one; PostgreSQL cannot know that."""
 
 
 class Beside(AbstractContextManager["Beside"]):
@@ -63,6 +65,7 @@ class Beside(AbstractContextManager["Beside"]):
     def _opened(self) -> Connection[Any]:
         if self._connection is None or self._connection.closed:
             self._connection = self._open()
+            self._connection.execute(f"SET lock_timeout = '{LOCK_S}s'")
         return self._connection
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
