@@ -132,11 +132,13 @@ class Posting:
 def _asked(model: type[ReadModel], todo: Sequence[Step]) -> set[Any]:
     """The keys whose rows may stand already.
 
-    A feed's own row is new with its entry, and one that only its stream's first entry begins is new with that.
+    A feed's own row is new with its entry, and one that is begun by its stream's first entry is new with that, unless
+    entries of other aggregates begin rows, too, which may speak of what is entered itself only later.
     """
     if model.spec.is_feed:
         return {step.key for step in todo if step.fold.amends}
-    begun = {step.key for step in todo if _begins(step)} if model.spec.begins else set()
+    beginning = {kind.aggregate for kind in model.spec.begins}
+    begun = {step.key for step in todo if _begins(step)} if len(beginning) == 1 else set()
     return {step.key for step in todo} - begun
 
 

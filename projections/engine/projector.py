@@ -140,7 +140,7 @@ class Turns:
     def __init__(self, notice: Notice, beside: Beside | None = None) -> None:
         """Start without the lease; ``notice`` is told what a person should know."""
         self.lease = Lease()
-        self._beside = beside
+        self._beside, self._failed = beside, False
         self._notice, self._watch, self._standing_by = notice, Watch(notice), False
 
     def take(self, connection: Connection[Any]) -> int:
@@ -156,7 +156,11 @@ class Turns:
             return 0
         with connection.transaction():
             if self.lease.keep(connection):
-                return catch_up(connection, beside=self._beside)
+                # Where no other session is to be had, or it is so slow that this one is taken for hung, one must do.
+                beside, self._failed = None if self._failed else self._beside, True
+                posted = catch_up(connection, beside=beside)
+                self._failed = False
+                return posted
         with suppress(psycopg.errors.InsufficientPrivilege):
             lease.end_unread(connection, HUNG_S)
         return 0

@@ -17,7 +17,7 @@ LOAD_BYTES_MAX = 16 * 2**20
 """Why: rows sent in one statement; far below the gigabyte that PostgreSQL takes in one value, and soon digested."""
 
 INDEX_MEMORY = "256MB"
-"""Why: the entries of an index on a few million rows are sorted in memory; one index is made at a time."""
+"""Why: the entries of an index on a few million rows are sorted in memory; two indexes are made at a time at most."""
 
 UNFIT = (psycopg.DataError, psycopg.IntegrityError, msgspec.MsgspecError, TypeError, ValueError, OverflowError)
 """What is raised for a row that the table cannot hold, or that could not be read back."""

@@ -1,12 +1,18 @@
 """A session beside: the same is posted as without one, whatever becomes of it."""
 
-import pytest
-from psycopg import OperationalError
-from psycopg.errors import QueryCanceled
+from threading import Thread
+from typing import Any
 
+import pytest
+from psycopg import Connection, OperationalError
+from psycopg.errors import LockNotAvailable, QueryCanceled
+
+from ledger import database
+from projections.engine import beside as beside_module
 from projections.engine import posting
 from projections.engine.beside import Beside
 from projections.engine.model import models
+from projections.engine.posting import post_all
 from tests.projections.facts import bought, voided
 from tests.projections.test_projector import sessions, until
 from tests.projections.world import World, expected
@@ -74,6 +80,47 @@ def test_what_was_prepared_for_another_position_is_not_taken(world: World) -> No
         assert beside.taken((2, 2)) is None
 
 
+def test_what_was_entered_since_nothing_could_be_prepared_is_posted(world: World) -> None:
+    world.enter([bought(f"p{n}", "ann", "2026-01-01", n) for n in range(2)])
+    with Beside.like(world.connection) as beside:
+        assert posting.catch_up(world.connection, 2, beside) == 2
+        beside.do(lambda _: None).result()
+        world.enter([bought(f"q{n}", "ann", "2026-01-01", n) for n in range(3)])
+
+        assert post(world, beside, 2) == [2, 1]
+    assert world.everything() == {name: expected(model, world.entries()) for name, model in models().items()}
+
+
+def test_two_sessions_do_not_wait_for_each_other_by_way_of_a_third(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody asks for a lock that the first one stands in the way of, and the other one queues up behind."""
+    purchase = bought("p0", "ann", "2026-01-01")
+    world.enter([purchase, voided(purchase, 1), bought("p1", "ann", "2026-01-01")])
+    waiting = "SELECT pid FROM pg_locks WHERE relation = 'ledger.entries'::regclass AND NOT granted"
+
+    def altering() -> None:
+        with database.connect(world.url) as operator, operator.transaction():
+            operator.execute("LOCK TABLE ledger.entries IN ACCESS EXCLUSIVE MODE")
+
+    def posting_meanwhile(*rest: Any) -> None:
+        operator.start()
+        until(lambda: world.admin.execute(waiting).fetchone())
+        post_all(*rest)
+
+    monkeypatch.setattr(beside_module, "LOCK_S", 0.2)
+    operator = Thread(target=altering)
+    with Beside.like(world.connection) as beside, monkeypatch.context() as patched:
+        patched.setattr(posting, "post_all", posting_meanwhile)
+        with pytest.raises(LockNotAvailable):
+            posting.catch_up(world.connection, 2, beside)
+    operator.join()
+
+    assert set(world.positions().values()) == {0}
+    world.post()
+    assert world.everything() == {name: expected(model, world.entries()) for name, model in models().items()}
+
+
 def test_what_is_being_done_is_ended_where_the_block_fails(world: World) -> None:
     with pytest.raises(KeyboardInterrupt), Beside.like(world.connection) as beside:
         done = beside.do(lambda connection: connection.execute("SELECT pg_sleep(60)"))
@@ -83,4 +130,20 @@ def test_what_is_being_done_is_ended_where_the_block_fails(world: World) -> None
 
     assert isinstance(done.exception(), QueryCanceled)
     assert never.cancelled()
+    until(lambda: sessions(world) == [])
+
+
+def test_the_failure_of_the_block_is_seen_where_nothing_can_be_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(Connection, "cancel_safe", unreachable)
+    with pytest.raises(KeyboardInterrupt), Beside.like(world.connection) as beside:
+        done = beside.do(lambda connection: connection.execute("SELECT pg_sleep(0.3)"))
+        until(lambda: sessions(world))
+        raise KeyboardInterrupt
+
+    assert done.exception() is None
     until(lambda: sessions(world) == [])

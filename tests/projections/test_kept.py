@@ -173,6 +173,21 @@ def test_a_ledger_that_was_put_back_is_read_anew(world: World) -> None:
     assert gone(links) == {"ida"}
 
 
+def test_a_snapshot_that_is_older_than_what_was_read_has_its_own_links_and_spoils_none(world: World) -> None:
+    world.enter([registered("ann"), registered("bob"), merged("ann", "bob")])
+    ann, bob = named("ann"), named("bob")
+    with database.connect(world.url, Duty.API) as older, older.transaction():
+        older.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        assert head(older) == 3
+        world.enter([unmerged("ann", "bob", "2026-06-02"), merged("ann", "bob", "2026-06-03")])
+
+        for _ in range(2):
+            roots = [Links.at(world.connection, position).root(ann) for position in range(1, 6)]
+            assert roots == [ann, ann, bob, ann, bob]
+            # What it cannot see was not told of.
+            assert [Links.at(older, position).root(ann) for position in range(1, 6)] == [ann, ann, bob, bob, bob]
+
+
 def test_many_may_ask_while_it_is_added_to(world: World) -> None:
     pairs = zip(PEOPLE, [*PEOPLE[1:], PEOPLE[0]], strict=True)
     news = told([(what, *pair) for pair in pairs for what in ("merge", "unmerge", "merge")])

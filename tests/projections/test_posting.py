@@ -11,6 +11,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from domain.case import Case
+from domain.customer import Customer
 from domain.purchase import Line, Purchase
 from ledger import database
 from ledger.database import Duty
@@ -20,7 +22,7 @@ from projections.engine.builds import PostedElsewhere
 from projections.engine.model import ReadModel, models, on
 from projections.purchase_behaviour import PurchaseBehaviour
 from projections.sales import Sales
-from tests.projections.facts import bought, fact, named, registered, voided
+from tests.projections.facts import bought, fact, named, opened, registered, voided
 from tests.projections.world import World, expected
 
 
@@ -186,6 +188,37 @@ def test_a_build_of_another_version_is_left_as_it_is_until_it_is_built_anew(worl
         assert builds.serving(world.connection)["sales"].version == another
         assert projector.prepare(world.url) == []
     assert [build.model for build in projector.prepare(world.url)] == ["sales"]
+
+
+def test_a_row_may_stand_before_the_stream_it_is_named_by_where_several_aggregates_begin_rows(
+    own_models: None, world: World
+) -> None:
+    class TestHeardOf(ReadModel, key="customer_id", version=1, begins=(Customer.Registered, Case.Opened)):
+        """Whom a case or a registration told of first; either may be entered late."""
+
+        customer_id: UUID
+        cases: int = 0
+        registered: bool = False
+
+        @on(Case.Opened)
+        def opened(self, e: Case.Opened) -> None:
+            """Count it."""
+            self.cases += 1
+
+        @on(Customer.Registered)
+        def known(self, e: Customer.Registered) -> None:
+            """They are known."""
+            self.registered = True
+
+    projector.prepare(world.url)
+    world.given(opened("c1", "ann", "2026-01-01"))
+
+    world.given(registered("ann"), registered("bob"))
+
+    assert world.rows(TestHeardOf) == {
+        named("ann"): TestHeardOf(customer_id=named("ann"), cases=1, registered=True),
+        named("bob"): TestHeardOf(customer_id=named("bob"), registered=True),
+    }
 
 
 def test_the_build_of_a_model_that_is_no_more_does_not_hold_up_the_others(own_models: None, world: World) -> None:

@@ -3,11 +3,15 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from psycopg import Connection
 
-from projections.engine import projector
+from ledger.database import DatabaseUnavailable
+from projections.engine import posting, projector
+from projections.engine.beside import Beside
 from projections.engine.builds import PostedElsewhere
 from projections.sales import Sales
 from tests.projections.facts import bought
@@ -97,3 +101,27 @@ def test_losing_a_turn_to_another_projector_is_no_fault(world: World, monkeypatc
         until(lambda: len(world.rows(Sales)) == 1)
 
     assert (lost, running.notices) == ([True], [])
+
+
+def test_a_batch_that_failed_with_another_session_is_posted_without_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login may have one connection only, and what lies far behind is to be posted all the same."""
+    asked = []
+
+    def refused() -> Connection[Any]:
+        asked.append(True)
+        raise DatabaseUnavailable("too many connections")
+
+    monkeypatch.setattr(projector, "catch_up", partial(posting.catch_up, limit=2))
+    world.enter([bought(f"p{n}", "ann", "2026-01-01", 5) for n in range(6)])
+    with Beside(refused) as beside:
+        turns = projector.Turns(print, beside)
+        for posted in (2, 4):
+            with pytest.raises(DatabaseUnavailable):
+                turns.take(world.connection)
+            assert turns.take(world.connection) == 2
+            assert set(world.positions().values()) == {posted}
+    turns.lease.give_back(world.connection)
+
+    assert len(asked) >= 2
