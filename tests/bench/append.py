@@ -26,6 +26,7 @@ from tests.conftest import MASTER_KEY, acting
 WRITERS = 32
 EACH = 150
 RUNS = 5
+WHOLE = "append, 32 writers, whole commands"
 FACT = {
     "channel": "phone",
     "direction": "inbound",
@@ -65,7 +66,7 @@ def writing(url: str, pool: ConnectionPool[Any]) -> Iterator[tuple[UUID, Mapping
         customer,
         {
             "append, 32 writers, events decided and put": partial(_put, ledger, customer),
-            "append, 32 writers, whole commands": lambda: ledger.execute("record_touchpoint", given, acting()),
+            WHOLE: lambda: ledger.execute("record_touchpoint", given, acting()),
         },
     )
     ledger.close()
