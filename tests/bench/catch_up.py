@@ -24,6 +24,7 @@ from ledger.vault import Vault
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
 from projections.engine import builds, posting, projector
 from projections.engine.beside import Beside
+from projections.engine.model import models
 from tests.bench.measure import Result, fresh_database, rate
 from tests.conftest import MASTER_KEY
 
@@ -83,7 +84,7 @@ class Board(Projection[View]):
 def results(server_url: str) -> Iterator[Result]:
     """Entries posted a second, to every read model at once."""
     entries, ours, written = _ours(server_url)
-    work = f"live catch-up, {len(projector.models())} read models, {entries} entries"
+    work = f"live catch-up, {len(models())} read models, {entries} entries"
     yield Result(work, ours, "eventsourcing ProjectionRunner, one upsert an event", _theirs(server_url), "aim ≥ 50")
     yield Result(work, ours, "COPY of the same rows into the same indexes alone", written, "")
 

@@ -47,9 +47,11 @@ def grown(url: str) -> str:
         # What the rebuild wrote is on its way to the disk for minutes else.
         admin.execute("CHECKPOINT")
     with database.pool(url, Duty.API) as pool, writing(url, pool) as (_, works):
-        runs = [written(works[WHOLE]) for _ in range(RUNS)]
+        commands = statistics.median(written(works[WHOLE]) for _ in range(RUNS))
     shown = ", ".join(f"{ms:.1f}" for ms in asyncio.run(_pages(url)))
-    return f"{entries:>11}{took:>15.1f} s{entries / took:>11.0f}{read:>10.1f} s{peak:>11} MB{statistics.median(runs):>20.0f}   {shown} ms"
+    return (
+        f"{entries:>11}{took:>15.1f} s{entries / took:>11.0f}{read:>10.1f} s{peak:>11} MB{commands:>20.0f}   {shown} ms"
+    )
 
 
 async def _pages(url: str) -> list[float]:

@@ -95,9 +95,8 @@ async def _measured(url: str) -> list[Result]:
 @asynccontextmanager
 async def callers(url: str) -> AsyncIterator[list[tuple[str, Call, Call]]]:
     """The pages by name, each as GraphQL answers it and as a route of its own does, of a ledger that is served."""
-    settings = Settings(
-        DATABASE_URL=url, home=Path("unused"), master_key=SecretStr(MASTER_KEY), token_secret=SecretStr("x" * 48)
-    )
+    given: dict[str, Any] = {"DATABASE_URL": url, "home": Path("unused")}
+    settings = Settings(**given, master_key=SecretStr(MASTER_KEY), token_secret=SecretStr("x" * 48))
     with open_desk(settings) as desk:
         with desk.pool.connection() as connection:
             row = connection.execute(BUSY).fetchone()

@@ -1,12 +1,13 @@
 """Rebuilds against bare reading and decoding of the same entries."""
 
 import gc
-import resource
+import re
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -36,6 +37,7 @@ ENTRIES_OF_ONE = 22
 RUNS = 3
 FEWEST = 1_000
 """Why: the rebuild of a model with fewer entries measures the making of tables, not the folding."""
+PEAK = re.compile(r"VmHWM:\s*(\d+) kB")
 AIM = "aim ≥ 0.8"
 
 
@@ -93,7 +95,8 @@ def _filled(reader: Connection[Any], writer: Connection[Any], chosen: Sequence[t
     parts = [Part(build, 0, 1, cut) for build, _ in begun if (build, cut) not in mirrors]
     began = time.perf_counter()
     with Beside.like(writer) as beside:
-        beside.do(lambda connection: mirroring.fill(connection, mirrors))
+        if mirrors:
+            beside.do(lambda connection: mirroring.fill(connection, mirrors))
         if parts:
             fill_by(reader, writer, parts)
     took = time.perf_counter() - began
@@ -119,7 +122,9 @@ def _rebuild_all(url: str) -> tuple[float, int]:
         began = time.perf_counter()
         _rebuilt(reader, writer, list(models().values()), None)
         took = time.perf_counter() - began
-    return took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Of this program alone: what getrusage tells begins with the memory of the one that started it.
+    found = PEAK.search(Path("/proc/self/status").read_text())
+    return took, int(found[1]) // 1024 if found else 0
 
 
 def simulated(url: str, entries: int) -> None:

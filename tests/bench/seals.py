@@ -18,7 +18,7 @@ from ledger.verifying import rows
 from ledger.writer import Writer
 from tests.bench.append import FACT, WRITERS, _run
 from tests.bench.measure import Result, alternating, fresh_database, rate
-from tests.bench.rebuild import _simulate
+from tests.bench.rebuild import simulated
 from tests.conftest import MASTER_KEY, acting
 from tests.ledger.sealed_world import SIGNER, TRUST
 
@@ -33,7 +33,7 @@ def results(server_url: str) -> Iterator[Result]:
     """Four ratios, each to its own yardstick in the same run."""
     yield _appending(server_url)
     with fresh_database(server_url) as url:
-        _simulate(url, ENTRIES)
+        simulated(url, ENTRIES)
         with database.connect(url) as admin:
             yield _sealing(admin)
             sealing.seal(admin, [SIGNER])
@@ -70,7 +70,7 @@ def _sealer(url: str) -> Iterator[None]:
     """Seal beside what is done in the block; in a thread, which takes from it what a process would not."""
     ended = threading.Event()
     told: list[str] = []
-    given = (url, EVERY_S, [SIGNER], [], [], ended.is_set, told.append)
+    given: tuple[object, ...] = (url, EVERY_S, [SIGNER], [], [], ended.is_set, told.append)
     thread = threading.Thread(target=sealing.run, args=given)
     thread.start()
     yield

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from ledger import database, sealing
+from ledger.checkpoints import Checkpoint
 from ledger.database import Duty
 from ledger.notes import Signer
 from ledger.sources.simulation import simulate
@@ -32,7 +33,7 @@ def fill(url: str, customers: int, seed: int = 1) -> None:
         simulate(connection, Vault(pool, MASTER_KEY, "test-1"), world)
 
 
-def seal(url: str) -> sealing.Checkpoint | None:
+def seal(url: str) -> Checkpoint | None:
     """Issue a checkpoint as the sealer does."""
     with database.connect(url, Duty.SEALER) as connection:
         return sealing.seal(connection, [SIGNER])
