@@ -52,7 +52,7 @@ def built(
         return
     with Beside.like(writer) as beside:
         mirrored = beside.do(lambda connection: [*_mirrored(connection, connection, mirrors, passed)])
-        yield chain(_all_folded(reader, writer, whole, lists, passed, hands), _once_done(mirrored))
+        yield _both(_all_folded(reader, writer, whole, lists, passed, hands), mirrored)
 
 
 class _Passing:
@@ -68,8 +68,13 @@ class _Passing:
             self._advance(min(self._last * self._passed // self._total, self._last), self._last)
 
 
-def _once_done(made: Future[list[Build]]) -> Iterator[Build]:
-    yield from made.result()
+def _both(folded: Iterator[Build], mirrored: Future[list[Build]]) -> Iterator[Build]:
+    for build in folded:
+        if mirrored.done():
+            # Where it failed, nothing more is put in service.
+            mirrored.result()
+        yield build
+    yield from mirrored.result()
 
 
 def _mirrored(

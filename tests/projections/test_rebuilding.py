@@ -15,7 +15,18 @@ from psycopg import Connection
 from domain.event import Event
 from ledger import database
 from ledger.database import Duty
-from projections.engine import building, builds, copying, metric, parts, posting, projector, rebuilding, table
+from projections.engine import (
+    building,
+    builds,
+    copying,
+    metric,
+    mirroring,
+    parts,
+    posting,
+    projector,
+    rebuilding,
+    table,
+)
 from projections.engine.hands import Hands
 from projections.engine.model import ReadModel, models
 from projections.metrics.sales_totals import SalesTotals
@@ -286,3 +297,22 @@ def test_tables_that_the_register_does_not_know_are_removed_unless_a_view_needs_
 
     assert {"sales_v1_b999", "sales_v1_b998"} & tables(world.admin) == {"sales_v1_b998"}
     world.admin.execute("DROP TABLE books.sales_v1_b998 CASCADE")
+
+
+def test_where_a_mirror_cannot_be_made_nothing_of_the_same_run_is_put_in_service(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> None:
+        raise ConnectionError("the disk is full")
+
+    world.given(bought("p1", "ann", "2026-01-01", 5))
+    before = builds.serving(world.connection)
+    monkeypatch.setattr(mirroring, "fill", failing)
+
+    with pytest.raises(ConnectionError, match="the disk is full"):
+        list(rebuilding.make_all(world.reader, world.connection, [*models().values()]))
+
+    assert builds.serving(world.connection) == before
+    monkeypatch.undo()
+    assert len(list(rebuilding.make_all(world.reader, world.connection, [*models().values()]))) == len(models())
+    assert world.everything() == {name: expected(model, world.entries()) for name, model in models().items()}
