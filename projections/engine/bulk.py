@@ -105,7 +105,7 @@ class Bulk:
                             if ordered:
                                 row.last_occurred_at = entry.occurred_at
                 except Exception:  # noqa: BLE001  (whatever a fold raises, the other keys go on)
-                    self._fail(key, mark)
+                    self._leave(key, mark)
 
     def _begin(self, handlers: Sequence[Handler], key: Any, mark: Any, entry: Event, elsewhere: bool) -> None:
         """Give an entry to the handlers that take it where there is no row, or it is the row of another entry."""
@@ -115,10 +115,10 @@ class Bulk:
         if row is None and (row := self._settling.pop(mark, None)) is not None:
             self._rows[mark] = row
         if elsewhere and (row is None or self._ordered):
-            self._leave(key, mark, entry)
+            self._amend_elsewhere(key, mark, entry)
             return
         if row is None and self._begun and self._of_streams and entry.stream_version > 1:
-            self._fail(key, mark)
+            self._leave(key, mark)
             return
         try:
             for handle, amends, own in handlers:
@@ -130,17 +130,18 @@ class Bulk:
                 if self._ordered:
                     row.last_occurred_at = entry.occurred_at
         except Exception:  # noqa: BLE001  (whatever a fold raises, the other keys go on)
-            self._fail(key, mark)
+            self._leave(key, mark)
 
-    def _fail(self, key: Any, mark: Any) -> None:
+    def _leave(self, key: Any, mark: Any) -> None:
+        """Let a key be folded anew."""
         self._anew[mark] = key
         self._rows.pop(mark, None)
 
-    def _leave(self, key: Any, mark: Any, entry: Event) -> None:
+    def _amend_elsewhere(self, key: Any, mark: Any, entry: Event) -> None:
         """Let a key be folded anew, unless the entry corrects one of which the model has no row."""
         corrected = getattr(entry, "voided_type", None) or getattr(entry, "amended_type", None)
         if corrected is None or corrected in {kind.type_name for kind in folds(self._model)}:
-            self._fail(key, mark)
+            self._leave(key, mark)
 
 
 def _grouped(model: type[ReadModel], handlers: Collection[Fold]) -> tuple[Group, ...]:
