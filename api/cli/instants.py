@@ -26,7 +26,10 @@ def parse_instant(text: str) -> datetime:
     """An instant given on the command line; refuses one without an offset or in the future."""
     try:
         instant = datetime.fromisoformat(text)
-        INVALID_INPUT.refuse_if(instant.tzinfo is None, problem=f"{text!r} needs an offset, such as Z for UTC.")
+        INVALID_INPUT.refuse_if(
+            instant.tzinfo is None,
+            problem=f"{text!r} needs an offset, such as Z for UTC: write it like 2026-06-30T00:00:00Z.",
+        )
         instant = instant.astimezone(UTC)
     except (ValueError, OverflowError):
         INVALID_INPUT.refuse(problem=f"{text!r} is no instant; write it like 2026-06-30T00:00:00Z.")

@@ -9,7 +9,7 @@ from psycopg import Connection
 from ledger import database
 from ledger.database import Duty
 from projections import catalogue  # noqa: F401  (fills the catalogue of read models)
-from projections.engine import builds, rebuilding
+from projections.engine import builds, quarantine, rebuilding
 from projections.engine.as_of import resolve
 from projections.engine.cut import Cut
 from projections.engine.hands import Hands
@@ -89,7 +89,7 @@ def _of_the_past(
 ) -> Rebuilt:
     with progress(f"Building {model.spec.name} of the past") as advance:
         build = rebuilding.make_as_of(reader, writer, model, cut, advance, hands)
-    return Rebuilt(build, None, in_service=False)
+    return Rebuilt(build, None, in_service=False, aside=quarantine.count(writer, build))
 
 
 def rollback(

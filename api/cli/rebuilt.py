@@ -8,10 +8,10 @@ import msgspec
 from projections.engine.comparing import holds_sealed
 from projections.engine.model import ReadModel, columns, models
 from projections.engine.rebuilding import Rebuilt
-from projections.engine.sampling import Sample
+from projections.engine.sampling import SAMPLE_MAX, Sample
 
 from .instants import respelled
-from .report import as_json, out, rows
+from .report import as_json, counted, out, rows
 
 ROWS_SHOWN_MAX = 5
 """Why: a screenful of a sample; --json gives them all."""
@@ -30,13 +30,15 @@ def tell(done: Sequence[Rebuilt], json: bool) -> None:
     for each in done:
         if each.difference is not None and not each.difference.is_empty:
             _tell_difference(each)
+    for each in done:
+        _tell_aside(each)
 
 
 def _as_told(rebuilt: Rebuilt) -> dict[str, Any]:
     build, found = rebuilt.build, rebuilt.difference
     told = {"model": build.model, "version": build.version, "position": build.position}
     differing = found and found._asdict() | {"examples": [example._asdict() for example in found.examples]}
-    return told | {"in_service": rebuilt.in_service, "difference": differing}
+    return told | {"in_service": rebuilt.in_service, "aside": rebuilt.aside, "difference": differing}
 
 
 def _figures(rebuilt: Rebuilt) -> tuple[int | None, int | None]:
@@ -49,11 +51,11 @@ def _tell_difference(rebuilt: Rebuilt) -> None:
     assert found is not None
     out.print(f"\n[bold]{name}[/bold], both builds at {found.position}:")
     for told, count, keys in (
-        ("rows only in the new build", found.only_after, found.keys_only_after),
-        ("rows only in the old one", found.only_before, found.keys_only_before),
+        ("only in the new build", found.only_after, found.keys_only_after),
+        ("only in the old one", found.only_before, found.keys_only_before),
     ):
-        out.print(f"  {count} {told}{_listed(keys, count)}", markup=False)
-    out.print(f"  {found.changed} rows changed")
+        out.print(f"  {counted(count, 'row')} {told}{_listed(keys, count)}", markup=False)
+    out.print(f"  {counted(found.changed, 'row')} changed")
     for column, count in found.changed_columns.items():
         out.print(f"    {column} in {count}", markup=False)
     for example in found.examples:
@@ -64,6 +66,14 @@ def _tell_difference(rebuilt: Rebuilt) -> None:
             out.print(f"  {told}: {', '.join(names)}", markup=False)
     if rebuilt.in_service:
         out.print(f"  The new build serves; take it back with: daybook rollback {name}", markup=False)
+
+
+def _tell_aside(rebuilt: Rebuilt) -> None:
+    if not rebuilt.aside:
+        return
+    told, name = counted(rebuilt.aside, "key"), rebuilt.build.model
+    again = "daybook status" if rebuilt.in_service else f"daybook rebuild {name} --sample {SAMPLE_MAX}"
+    out.print(f"{told} of {name} fail to fold and have no row; see where with: {again}", markup=False)
 
 
 def _listed(keys: Sequence[str], count: int) -> str:

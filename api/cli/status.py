@@ -69,7 +69,7 @@ def status(
         out.print(_told(projector), markup=False)
         _seals(seals, last)
         rows(STANDING, lines, json)
-        _advise(lines, standing, aside)
+        _advise(lines, standing, aside, projector)
         _warn(alarmed)
     late = [name for name, _, state, _, lag, *_ in lines if state != "serving" or lag > (lag_max or 0)]
     if lag_max is not None and projector.state is ProjectorState.LOST:
@@ -130,11 +130,23 @@ def _made_of(build: builds.Build | None, certificate: builds.Certificate | None)
     }
 
 
-def _advise(lines: Sequence[Sequence[Any]], standing: dict[str, builds.Build], aside: Sequence[Aside]) -> None:
+def _advise(
+    lines: Sequence[Sequence[Any]],
+    standing: dict[str, builds.Build],
+    aside: Sequence[Aside],
+    projector: lease.Standing,
+) -> None:
+    posts = projector.state is ProjectorState.POSTING
+    # A projector knows the read models of the code it was started with, and a second one stands by.
+    remedy = (
+        "The projector builds it if it was started with this code; if not, stop it and run: daybook project"
+        if posts
+        else "Run: daybook project"
+    )
     for name, _, state, *_ in lines:
         model = models()[name]
         if state != "serving":
-            out.print(f"{name} is {state} ({definition(model)}) Run: daybook project")
+            out.print(f"{name} is {state} ({definition(model)}) {remedy}")
         elif standing[name].fingerprint != fingerprint(model):
             out.print(f"{name} was built by other code of the same version. Run: daybook rebuild {name}")
     for key in aside[:SHOWN_MAX]:

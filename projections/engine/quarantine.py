@@ -22,6 +22,11 @@ def held(connection: Connection[Any], some: Iterable[Build]) -> dict[int, set[st
     return found
 
 
+def count(connection: Connection[Any], build: Build) -> int:
+    """How many keys of a build are set aside."""
+    return len(held(connection, [build]).get(build.id, ()))
+
+
 class Quarantine:
     """The keys of one build that are set aside."""
 

@@ -9,7 +9,7 @@ from psycopg import Connection, errors
 
 from ledger.reading import head
 
-from . import builds, posting
+from . import builds, posting, quarantine
 from .building import Advance, built
 from .builds import Build, Certificate
 from .comparing import Difference, compare
@@ -30,6 +30,8 @@ class Rebuilt(NamedTuple):
     build: Build
     difference: Difference | None
     in_service: bool
+    aside: int
+    """How many keys were set aside, since their fold failed."""
 
 
 def rebuild(
@@ -83,11 +85,12 @@ def make_all(
                 difference = None
                 if compared:
                     build, difference = _compared(writer, build)
+                aside = quarantine.count(writer, build)
                 if trial:
                     builds.discard_unfinished(writer, build.declared)
-                    yield Rebuilt(build, difference, in_service=False)
+                    yield Rebuilt(build, difference, in_service=False, aside=aside)
                 else:
-                    yield Rebuilt(_in_service(writer, build), difference, in_service=True)
+                    yield Rebuilt(_in_service(writer, build), difference, in_service=True, aside=aside)
 
 
 def make_as_of(

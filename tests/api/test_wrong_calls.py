@@ -51,7 +51,10 @@ TO_COME = "2999-01-01T00:00:00Z lies in the future; give an instant that has pas
         (["rebuild", "sales", "--as-of", "1", "--dry-run"], "Say one of --dry-run, --sample, a past (--as-of, "),
         (["rebuild", "sales", "--drop-as-of", "--sample", "1"], "Say one of --dry-run, --sample, a past (--as-of, "),
         (["review-tiers", "--at", "yesterday"], NO_INSTANT),
-        (["review-tiers", "--at", "2026-06-30T00:00"], "'2026-06-30T00:00' needs an offset, such as Z for UTC."),
+        (
+            ["review-tiers", "--at", "2026-06-30T00:00"],
+            "'2026-06-30T00:00' needs an offset, such as Z for UTC: write it like 2026-06-30T00:00:00Z.",
+        ),
         (["review-tiers", "--at", "0001-01-01T00:00:00+23:00"], "'0001-01-01T00:00:00+23:00' is no instant; "),
         (["token", "--role", "agent", "--subject", " "], "The subject must have 1 to 200 characters, "),
         (["token", "--role", "agent", "--subject", "ann", "--hours", "nan"], "A token is good for more than 0 and up "),

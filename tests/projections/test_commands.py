@@ -12,6 +12,7 @@ from api.cli import app
 from domain.purchase import Purchase
 from domain.rule import Refused
 from projections.engine import builds, projector
+from projections.engine.lease import Lease
 from projections.engine.model import ReadModel, fingerprint, models, on
 from projections.sales import Sales
 from tests.projections.facts import bought, named, registered
@@ -54,7 +55,7 @@ def test_rebuild_of_one_model_leaves_the_others(world: World) -> None:
 
     [made] = told("rebuild", "sales")
     difference = made.pop("difference")
-    assert made == {"model": "sales", "version": Sales.spec.version, "position": 1, "in_service": True}
+    assert made == {"model": "sales", "version": Sales.spec.version, "position": 1, "in_service": True, "aside": 0}
     assert (difference["rows"], difference["changed"], difference["examples"]) == (1, 0, [])
 
     after = {name: build.id for name, build in builds.serving(world.connection).items()}
@@ -147,6 +148,29 @@ def test_status_names_the_keys_that_are_set_aside_with_entry_and_error(world: Wo
     assert set(status["quarantine"][0]) == {"model", "key", "position", "error", "since"}
 
 
+def test_status_tells_that_a_projector_that_posts_may_be_of_older_code(world: World) -> None:
+    lease = Lease()
+    lease.keep(world.connection)
+
+    with another_version(Sales, Sales.spec.version + 1):
+        said = " ".join(daybook("status").stdout.split())
+    lease.give_back(world.connection)
+
+    assert "The projector builds it if it was started with this code; if not, stop it and run: daybook project" in said
+
+
+def test_a_rebuild_tells_how_many_keys_fail_and_where_to_see_which(world: World, picky: type[ReadModel]) -> None:
+    world.given(*(bought(f"p{n}", f"c{n}", "2026-01-01") for n in range(2)))
+
+    tried, built = daybook("rebuild", "test_picky", "--dry-run").stdout, daybook("rebuild", "test_picky").stdout
+    [of_the_past] = told("rebuild", "test_picky", "--as-of", "1")
+
+    fail = "2 keys of test_picky fail to fold and have no row; see where with:"
+    assert f"{fail} daybook rebuild test_picky --sample 10000\n" in tried
+    assert f"{fail} daybook status\n" in built
+    assert of_the_past["aside"] == 1
+
+
 @pytest.mark.parametrize(("lag_max", "code"), [(0, 1), (1, 1), (2, 0)])
 def test_status_ends_with_1_when_a_model_is_further_behind_than_asked(world: World, lag_max: int, code: int) -> None:
     world.enter([bought(f"p{n}", "ann", "2026-01-01") for n in range(2)])
@@ -164,7 +188,7 @@ def test_a_dry_run_tells_what_would_differ_and_changes_nothing(world: World) -> 
 
     said = " ".join(daybook("rebuild", "sales", "--dry-run").stdout.split())
 
-    assert "sales, both builds at 2: 0 rows only in the new build 0 rows only in the old one 1 rows changed" in said
+    assert "sales, both builds at 2: 0 rows only in the new build 0 rows only in the old one 1 row changed" in said
     assert "amount_minor in 1 2 amount_minor: 99 → 2" in said
     assert "The new build serves" not in said
     assert builds.serving(world.connection)["sales"] == serving
@@ -191,7 +215,7 @@ def test_rows_that_only_one_build_has_are_told_by_their_keys(world: World) -> No
 
     said = " ".join(daybook("rebuild", "sales").stdout.split())
 
-    assert "8 rows only in the new build: 1, 2, 3, 4, 5 … 1 rows only in the old one: 99 0 rows changed" in said
+    assert "8 rows only in the new build: 1, 2, 3, 4, 5 … 1 row only in the old one: 99 0 rows changed" in said
     assert "The new build serves; take it back with: daybook rollback sales" in said
 
 
@@ -205,6 +229,7 @@ def test_builds_of_the_past_are_made_and_dropped(world: World) -> None:
         "version": Sales.spec.version,
         "position": 3,
         "in_service": False,
+        "aside": 0,
         "difference": None,
     }
     assert told("rebuild", "sales", "--drop-as-of") == [{"model": "sales", "dropped": 1}]

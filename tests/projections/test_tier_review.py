@@ -309,7 +309,7 @@ def test_the_command_reviews_posts_and_tells_what_it_did(
     ("at", "problem"),
     [
         ("yesterday", "'yesterday' is no instant; write it like 2026-06-30T00:00:00Z."),
-        ("2026-06-30", "'2026-06-30' needs an offset, such as Z for UTC."),
+        ("2026-06-30", "'2026-06-30' needs an offset, such as Z for UTC: write it like 2026-06-30T00:00:00Z."),
         ("2999-01-01T00:00:00Z", "2999-01-01T00:00:00Z lies in the future; give an instant that has passed."),
     ],
 )
