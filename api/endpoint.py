@@ -20,6 +20,8 @@ BODY_MAX = 2 * 2**20
 PATH = "/graphql"
 RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
+LOADING = "GraphiQL is loaded from the internet. Where this stays, it is out of reach: ask by POST, with a token."
+"""What the page says until GraphiQL is there; Strawberry's own word would stand for ever without the internet."""
 
 
 class Body(msgspec.Struct):
@@ -49,7 +51,7 @@ class Endpoint:
     def __init__(self, answering: Answering, door: Door, *, development: bool) -> None:
         """Answer with ``answering`` whom ``door`` lets in; show GraphiQL in ``development``."""
         self._answering, self._door = answering, door
-        self._page = get_graphql_ide_html("graphiql") if development else None
+        self._page = get_graphql_ide_html("graphiql").replace("Loading...", LOADING) if development else None
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""

@@ -14,7 +14,7 @@ from projections.engine.model import ReadModel, models
 
 from ..settings import load
 from ..wiring import ready_url
-from .report import JsonFlag, as_json, fail, out, progress, rows
+from .report import JsonFlag, as_json, counted, fail, grouped, out, progress, rows
 
 KEYS = 100
 """Why: enough to find what is wrong with one row in fifty, in about a second for a model."""
@@ -56,7 +56,9 @@ def spot_check(
     if json:
         as_json({"compared": compared, "differing": [each._asdict() for each in differing]})
     else:
-        out.print(f"{compared} rows compared with what their entries fold to; {len(differing)} differ.")
+        out.print(
+            f"{counted(compared, 'row')} compared with what their entries fold to; {grouped(len(differing))} differ."
+        )
         if differing:
             rows(Difference._fields, [each._replace(columns=", ".join(each.columns)) for each in differing], json)
     if differing:

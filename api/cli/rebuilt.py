@@ -11,7 +11,7 @@ from projections.engine.rebuilding import Rebuilt
 from projections.engine.sampling import SAMPLE_MAX, Sample
 
 from .instants import respelled
-from .report import as_json, counted, out, rows
+from .report import as_json, counted, grouped, out, rows
 
 ROWS_SHOWN_MAX = 5
 """Why: a screenful of a sample; --json gives them all."""
@@ -49,7 +49,7 @@ def _figures(rebuilt: Rebuilt) -> tuple[int | None, int | None]:
 def _tell_difference(rebuilt: Rebuilt) -> None:
     found, name = rebuilt.difference, rebuilt.build.model
     assert found is not None
-    out.print(f"\n[bold]{name}[/bold], both builds at {found.position}:")
+    out.print(f"\n[bold]{name}[/bold], both builds at {grouped(found.position)}:")
     for told, count, keys in (
         ("only in the new build", found.only_after, found.keys_only_after),
         ("only in the old one", found.only_before, found.keys_only_before),

@@ -60,9 +60,14 @@ def problem(error: Exception) -> str:
     return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."
 
 
+def grouped(number: int) -> str:
+    """A number for people, its digits in threes, such as 9 378."""
+    return f"{number:,}".replace(",", " ")
+
+
 def counted(number: int, one: str, several: str = "") -> str:
     """So many things, such as 1 fault or 9 378 faults."""
-    return f"{_shown(number)} {one if number == 1 else several or f'{one}s'}"
+    return f"{grouped(number)} {one if number == 1 else several or f'{one}s'}"
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -101,7 +106,7 @@ def rows(columns: Sequence[str], values: Sequence[Sequence[Any]], json: bool) ->
 
 def _shown(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}".replace(",", " ")
+        return grouped(value)
     if isinstance(value, list):
         return ", ".join(map(_shown, value))
     if isinstance(value, datetime):

@@ -20,7 +20,7 @@ from projections.engine.quarantine import Aside
 from ..settings import load
 from ..wiring import ready_url
 from .instants import written
-from .report import JsonFlag, as_json, counted, fail, out, rows
+from .report import JsonFlag, as_json, counted, fail, grouped, out, rows
 
 SHOWN_MAX = 20
 """Why: a screenful; --json gives them all."""
@@ -65,7 +65,7 @@ def status(
             }
         )
     else:
-        out.print(f"The ledger's head is at {last:,}.".replace(",", " "))
+        out.print(f"The ledger's head is at {grouped(last)}.")
         out.print(_told(projector), markup=False)
         _seals(seals, last)
         rows(STANDING, lines, json)

@@ -15,7 +15,7 @@ from projections.engine.certifying import Compared, compare_certificates
 from ..sealing import vkeys
 from ..settings import Settings, load
 from ..wiring import ready_url
-from .report import JsonFlag, as_json, counted, fail, out, progress
+from .report import JsonFlag, as_json, counted, fail, grouped, out, progress
 from .workers import PROCESSES_MAX, workers
 
 SHOWN_MAX = 20
@@ -101,7 +101,9 @@ def _tell(report: Report, certificates: list[Compared], json: bool) -> None:
             }
         )
         return
-    out.print(f"{counted(report.head - report.since, 'row')} hashed again from the columns, {report.head} in all.")
+    out.print(
+        f"{counted(report.head - report.since, 'row')} hashed again from the columns, {grouped(report.head)} in all."
+    )
     compared = (
         counted(report.checkpoints, "checkpoint"),
         counted(report.cosignatures, "cosignature"),

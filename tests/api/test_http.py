@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from api import auth
-from api.endpoint import BODY_MAX, RESPONSE
+from api.endpoint import BODY_MAX, LOADING, RESPONSE
 from api.graphql import reading
 from api.settings import Mode
 from domain.vocabulary import Role
@@ -205,7 +205,7 @@ def test_graphiql_is_shown_in_development_without_a_token(api: Api, production: 
     shown = api.request("GET", "/graphql", headers=asked)
 
     assert shown.status_code == 200
-    assert "GraphiQL" in shown.text
+    assert f">{LOADING}<" in shown.text
     assert production.request("GET", "/graphql", headers=asked).status_code == 405
 
 
