@@ -143,12 +143,17 @@ def _advise(
         if posts
         else "Run: daybook project"
     )
+    furthest = max((build.position for build in standing.values()), default=0)
     for name, _, state, *_ in lines:
         model = models()[name]
         if state != "serving":
             out.print(f"{name} is {state} ({definition(model)}) {remedy}")
         elif standing[name].fingerprint != fingerprint(model):
             out.print(f"{name} was built by other code of the same version. Run: daybook rebuild {name}")
+        elif posts and standing[name].position < furthest:
+            # All that a projector knows moves on together.
+            out.print(f"{name} stands behind the others; where that lasts, the projector was started with other code.")
+            out.print("Stop it and run: daybook project")
     for key in aside[:SHOWN_MAX]:
         out.print(f"{key.model} {key.key} is set aside at entry {key.position}: {key.error}", markup=False)
     if aside:

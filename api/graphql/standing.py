@@ -8,7 +8,7 @@ from msgspec import Struct
 from strawberry.types.field import StrawberryField
 
 from ledger import checkpoints
-from projections.engine import alarms, lease
+from projections.engine import alarms, lease, quarantine
 from projections.engine.lease import ProjectorState
 from projections.engine.model import definition, models
 
@@ -38,6 +38,13 @@ STANDING = """
         'projector', (SELECT row_to_json(p) FROM (:projector) p))::text""".replace(
     ":projector", lease.STANDING
 ).replace(":latest", checkpoints.LATEST)
+ASIDE_MAX = 100
+"""Why: as for alarms."""
+SET_ASIDE = """
+    SELECT coalesce(json_agg(json_build_object('model', a.model, 'key', a.key, 'position', a.position,
+                                               'since', a.since)), '[]')::text
+      FROM (:aside LIMIT %(most)s) a""".replace(":aside", quarantine.ASIDE)
+"""Without the error, which may quote what an entry says."""
 ALARMS = "SELECT coalesce(json_agg(a), '[]')::text FROM (:alarms LIMIT %(most)s) a".replace(":alarms", alarms.ALARMS)
 
 
@@ -142,12 +149,26 @@ class Alarm(Struct):
     """When the difference was first seen."""
 
 
+class SetAside(Struct):
+    """One key that an entry could not be folded into: its row stands as it was before, and later entries wait."""
+
+    model: str
+    """The read model's name."""
+    key: str
+    """The row's key; there may be no row."""
+    position: int
+    """The position of the entry that could not be folded."""
+    since: datetime
+    """Since when."""
+
+
 def standing_queries() -> list[StrawberryField]:
     """The queries about ledger and read models."""
     return [
         query("ledger", outgoing(LedgerStanding), "Where the ledger stands.", [], _ledger),
         query("projections", list[outgoing(Projection)], "Where each read model stands.", [], _projections),  # type: ignore[misc]
         query("projector", outgoing(Projector), "Whether the read models are being posted to.", [], _projector),
+        query("setAside", list[outgoing(SetAside)], _SET_ASIDE, [], _set_aside),  # type: ignore[misc]
         query("alarms", list[outgoing(Alarm)], _ALARMS, [], _alarms),  # type: ignore[misc]
     ]
 
@@ -155,6 +176,12 @@ def standing_queries() -> list[StrawberryField]:
 _ALARMS = (
     f"Rows that are not what their entries fold to, the oldest alarm first, {ALARMS_MAX} at most."
     f" For: {access.listed(access.ALARMS)}."
+)
+
+
+_SET_ASIDE = (
+    f"Keys that are set aside because an entry could not be folded, the first such entry first, {ASIDE_MAX} at most;"
+    f" what was wrong is told by daybook status. For: {access.listed(access.ALARMS)}."
 )
 
 
@@ -179,6 +206,12 @@ async def _alarms(context: Context, info: Info, at_least: int | None = None) -> 
     access.refuse_unless(context.viewer.role, access.ALARMS, "read alarms")
     await context.services.reader.wait(models(), at_least)
     return context.shaped(info, Alarm, await context.services.reader.json(ALARMS, {"most": ALARMS_MAX}))
+
+
+async def _set_aside(context: Context, info: Info, at_least: int | None = None) -> Ready:
+    access.refuse_unless(context.viewer.role, access.ALARMS, "read which keys are set aside")
+    await context.services.reader.wait(models(), at_least)
+    return context.shaped(info, SetAside, await context.services.reader.json(SET_ASIDE, {"most": ASIDE_MAX}))
 
 
 def standings(told: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,6 +11,10 @@ from .refolding import Failure
 
 ERROR_MAX = 2_000
 """Why: enough to see what was wrong; an error may quote a whole entry."""
+ASIDE = """
+    SELECT model, key, q.position, error, since FROM books.quarantine q JOIN books.builds USING (build_id)
+     WHERE state = 'serving' ORDER BY q.position, model, key"""
+"""The keys that are set aside of the builds in service, in the order of :class:`Aside`."""
 
 
 def held(connection: Connection[Any], some: Iterable[Build]) -> dict[int, set[str]]:
@@ -69,8 +73,4 @@ class Aside(NamedTuple):
 
 def listed(connection: Connection[Any]) -> list[Aside]:
     """Every key that is set aside in the builds in service, in order of the entries they failed at."""
-    query = (
-        "SELECT model, key, quarantine.position, error, since FROM books.quarantine JOIN books.builds USING (build_id)"
-        " WHERE state = 'serving' ORDER BY quarantine.position, model, key"
-    )
-    return [Aside(*row) for row in connection.execute(query)]
+    return [Aside(*row) for row in connection.execute(ASIDE)]

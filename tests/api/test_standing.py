@@ -7,17 +7,19 @@ import socket
 import psycopg
 import pytest
 
+from domain.purchase import Purchase
 from domain.vocabulary import Role
 from ledger import database
 from ledger.database import Duty
 from projections.engine import builds, checking
 from projections.engine.lease import Lease
-from projections.engine.model import fingerprint, models
+from projections.engine.model import Fold, fingerprint, folds, models
 from projections.sales import Sales
 from tests.api.asking import Api
 
 HERE = f"process {os.getpid()} on {socket.gethostname()}"
 PROJECTOR = "{ projector { state process since lastHeardAt } }"
+SET_ASIDE = "{ setAside { model key position since } }"
 ALARMS = "{ alarms { model key position columns seenAt } }"
 
 
@@ -120,3 +122,32 @@ def test_alarms_are_for_those_who_may_see_the_audit_trail(api: Api, role: Role, 
         assert api.ask(ALARMS, role=role) == {"alarms": []}
     else:
         assert api.code(ALARMS, role=role) == "FORBIDDEN"
+
+
+def test_keys_that_are_set_aside_are_told_with_the_entry_that_failed_but_not_what_was_wrong(
+    fresh_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: Sales, e: Purchase.Recorded) -> None:
+        raise ValueError(f"cannot take {e.lines}")
+
+    line = {"sku": "A", "quantity": 1, "amountMinor": 5}
+    fresh_api.done("recordPurchase", currency="EUR", lines=[line])
+    monkeypatch.setitem(folds(Sales), Purchase.Recorded, [Fold(failing, "position", amends=False, own=False)])
+    fresh_api.done("recordPurchase", currency="EUR", lines=[line])
+
+    (aside,) = fresh_api.ask(SET_ASIDE)["setAside"]
+    counted = fresh_api.ask("{ projections { model quarantined } }")["projections"]
+
+    assert aside.pop("since").endswith("+00:00")
+    assert aside == {"model": "sales", "key": "2", "position": 2}
+    assert {each["model"]: each["quarantined"] for each in counted} == dict.fromkeys(models(), 0) | {"sales": 1}
+
+
+@pytest.mark.parametrize(
+    ("role", "sees"), [(role, role in (Role.SUPERVISOR, Role.AUDITOR, Role.ADMIN)) for role in Role]
+)
+def test_keys_that_are_set_aside_are_for_those_who_may_see_the_audit_trail(api: Api, role: Role, sees: bool) -> None:
+    if sees:
+        assert api.ask(SET_ASIDE, role=role) == {"setAside": []}
+    else:
+        assert api.code(SET_ASIDE, role=role) == "FORBIDDEN"

@@ -159,6 +159,21 @@ def test_status_tells_that_a_projector_that_posts_may_be_of_older_code(world: Wo
     assert "The projector builds it if it was started with this code; if not, stop it and run: daybook project" in said
 
 
+def test_status_tells_that_a_model_stands_behind_those_that_the_projector_knows(world: World) -> None:
+    world.given(bought("p1", "ann", "2026-01-01"))
+    lease = Lease()
+    lease.keep(world.connection)
+    fine = daybook("status").stdout
+
+    world.admin.execute("UPDATE books.builds SET position = 0 WHERE model = 'sales'")
+    said = " ".join(daybook("status").stdout.split())
+    lease.give_back(world.connection)
+
+    told = "sales stands behind the others; where that lasts, the projector was started with other code."
+    assert (told in said, "stands behind the others" in fine) == (True, False)
+    assert f"{told} Stop it and run: daybook project" in said
+
+
 def test_a_rebuild_tells_how_many_keys_fail_and_where_to_see_which(world: World, picky: type[ReadModel]) -> None:
     world.given(*(bought(f"p{n}", f"c{n}", "2026-01-01") for n in range(2)))
 
