@@ -128,8 +128,13 @@ class Entry(Aggregate):
         NOTHING_AMENDED.refuse_if(amended == target)
         # As the ledger holds them, whichever way they were written.
         changes = {field: msgspec.to_builtins(getattr(amended, field)) for field in fact.changes}
-        fact = replace(fact, amended_position=target.position, amended_type=target.type_name, changes=changes)
-        fact = replace(fact, amended_schema=target.schema)
+        fact = replace(
+            fact,
+            amended_position=target.position,
+            amended_type=target.type_name,
+            amended_schema=target.schema,
+            changes=changes,
+        )
         self.enter(context, fact, customer_id=target.customer_id, case_id=target.case_id)
 
     def _refuse_uncorrectable(self, context: Context, target: Event) -> None:

@@ -120,7 +120,7 @@ def _completed(reader: Connection[Any], writer: Connection[Any], build: Build, c
     if anew:
         with writer.transaction():
             for start in range(0, len(anew), KEYS_AT_ONCE):
-                keep(writer, model, build, anew[start : start + KEYS_AT_ONCE], cut)
+                keep(writer, build, anew[start : start + KEYS_AT_ONCE], cut)
             builds.advance(writer, [build], cut.position)
         builds.certify(writer, done)
     return done

@@ -95,11 +95,11 @@ class Bulk:
                     continue
                 mark = key.int if by_int else key
                 row: Any = rows.get(mark)
+                taking = handlers
                 if row is None or elsewhere:
-                    self._begin(handlers, key, mark, entry, elsewhere)
-                    continue
+                    row, taking = self._row(handlers, key, mark, entry, elsewhere)
                 try:
-                    for handle, _, own in handlers:
+                    for handle, _, own in taking:
                         if not own or entry.stream_id == key:
                             handle(row, entry)
                             if ordered:
@@ -107,30 +107,31 @@ class Bulk:
                 except Exception:  # noqa: BLE001  (whatever a fold raises, the other keys go on)
                     self._leave(key, mark)
 
-    def _begin(self, handlers: Sequence[Handler], key: Any, mark: Any, entry: Event, elsewhere: bool) -> None:
-        """Give an entry to the handlers that take it where there is no row, or it is the row of another entry."""
+    def _row(
+        self, handlers: tuple[Handler, ...], key: Any, mark: Any, entry: Event, elsewhere: bool
+    ) -> tuple[Any, tuple[Handler, ...]]:
+        """The row of a key that is not at hand, or is of another entry, and the handlers that take the entry into it.
+
+        There are none where there is no row, or the key is left to be folded anew.
+        """
         if mark in self._anew:
-            return
+            return None, ()
         row: Any = self._rows.get(mark)
         if row is None and (row := self._settling.pop(mark, None)) is not None:
             self._rows[mark] = row
         if elsewhere and (row is None or self._ordered):
             self._amend_elsewhere(key, mark, entry)
-            return
-        if row is None and self._begun and self._of_streams and entry.stream_version > 1:
+            return None, ()
+        if row is not None:
+            return row, handlers
+        if self._begun and self._of_streams and entry.stream_version > 1:
             self._leave(key, mark)
-            return
-        try:
-            for handle, amends, own in handlers:
-                if (amends and row is None) or (own and entry.stream_id != key):
-                    continue
-                if row is None:
-                    row = self._rows[mark] = self._model(**{self._model.spec.key: key})
-                handle(row, entry)
-                if self._ordered:
-                    row.last_occurred_at = entry.occurred_at
-        except Exception:  # noqa: BLE001  (whatever a fold raises, the other keys go on)
-            self._leave(key, mark)
+            return None, ()
+        for number, (_, amends, own) in enumerate(handlers):
+            if not amends and (not own or entry.stream_id == key):
+                row = self._rows[mark] = self._model(**{self._model.spec.key: key})
+                return row, handlers[number:]
+        return None, ()
 
     def _leave(self, key: Any, mark: Any) -> None:
         """Let a key be folded anew."""

@@ -18,6 +18,11 @@ class Step(NamedTuple):
     fold: Fold
     entry: Event
 
+    @property
+    def begins(self) -> bool:
+        """Whether the entry is the first of the very stream that is the key, and may make the row."""
+        return self.entry.stream_version == 1 and not self.fold.amends and self.entry.stream_id == self.key
+
 
 def in_order(model: type[ReadModel], entries: Iterable[Event]) -> Iterable[Event]:
     """The entries, given by position, in the order in which the model folds them."""
@@ -99,4 +104,4 @@ def _late(row: Any, step: Step) -> bool:
     if row is not None:
         return bool(step.entry.occurred_at < row.last_occurred_at)
     # Nothing can have spoken of a stream before it began; otherwise an earlier entry may have found no row to change.
-    return not step.fold.amends and not (step.entry.stream_id == step.key and step.entry.stream_version == 1)
+    return not step.fold.amends and not step.begins

@@ -31,7 +31,6 @@ def pack(model: type[ReadModel], rows: Mapping[Any, ReadModel], known: Collectio
 
 def keep(
     connection: Connection[Any],
-    model: type[ReadModel],
     build: Build,
     anew: Collection[Any],
     cut: Cut,
@@ -43,8 +42,7 @@ def keep(
     ``packed`` may hold the rows as they are sent where none is folded anew. A row that the table cannot hold
     counts as the failure of the entry that made it so, unless a later one in the same batch has mended it.
     """
-    rows = {} if rows is None else rows
-    gone = []
+    model, rows, gone = build.declared, {} if rows is None else rows, []
 
     def settle(keys: Collection[Any], check: Check | None = None) -> None:
         aside = Quarantine(connection, build)
@@ -64,16 +62,16 @@ def keep(
         packed = None
     try:
         with connection.transaction():
-            _put(connection, model, build, packed or pack(model, rows, rows.keys()))
+            _put(connection, build, packed or pack(model, rows, rows.keys()))
     except table.UNFIT:
         settle([key for key, row in rows.items() if not _fits(check, row)], check)
-        _put(connection, model, build, pack(model, rows, rows.keys()))
+        _put(connection, build, pack(model, rows, rows.keys()))
     table.delete(connection, model, build.table, gone)
 
 
-def _put(connection: Connection[Any], model: type[ReadModel], build: Build, packed: Packed) -> None:
-    table.upsert(connection, model, build.table, packed.known)
-    copying.load(connection, model, build.table, packed.fresh)
+def _put(connection: Connection[Any], build: Build, packed: Packed) -> None:
+    table.upsert(connection, build.declared, build.table, packed.known)
+    copying.load(connection, build.declared, build.table, packed.fresh)
 
 
 def _fits(check: Check, row: ReadModel) -> bool:

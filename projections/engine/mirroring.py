@@ -15,7 +15,7 @@ from .cut import Cut
 from .forgotten import sealed_seen
 from .links import Links
 from .mirror import MARKS
-from .model import ReadModel, models
+from .model import ReadModel
 from .table import table
 
 INSERT = """
@@ -63,10 +63,10 @@ def fill(
         for build, cut in wanted:
             run = range(first, min(first + AT_ONCE, cut.position + 1))
             links = known[cut.position].links
-            left[build.id] += mirror(connection, models()[build.model], build.table, run, cut, links, older)
+            left[build.id] += mirror(connection, build.declared, build.table, run, cut, links, older)
             passed(len(run))
     for build, cut in wanted:
-        mark(connection, models()[build.model], build.table, known[cut.position])
+        mark(connection, build.declared, build.table, known[cut.position])
     return left
 
 

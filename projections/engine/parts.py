@@ -19,7 +19,7 @@ from .builds import Build
 from .corrections import Corrections, follows_merges
 from .cut import Cut
 from .hints import optional
-from .model import ReadModel, columns, envelope_needed, folds, models, of_types
+from .model import ReadModel, columns, envelope_needed, folds, of_types
 
 ROWS_MAX = 500_000
 """Why: the rows of some hundred megabytes are held in memory together, by each process."""
@@ -47,7 +47,7 @@ class Part(NamedTuple):
     @property
     def model(self) -> type[ReadModel]:
         """The model that is built."""
-        return models()[self.build.model]
+        return self.build.declared
 
     def owns(self, key: Any) -> bool:
         """Whether a key belongs to the part."""
@@ -117,7 +117,7 @@ class Whole(NamedTuple):
 
 def parts(build: Build, cut: Cut, rows: int, processes: int = 1) -> list[Part]:
     """The parts to fold apart: as many as there are processes, and as keep the rows of each within memory."""
-    model = models()[build.model]
+    model = build.declared
     number = max(processes, 1 if model.spec.flows else -(-rows // ROWS_MAX))
     if optional(columns(model)[model.spec.key])[0] not in HASHABLE:
         number = 1

@@ -84,7 +84,7 @@ class Posting:
 
         Those of keys that are set ``aside`` are passed over.
         """
-        self._connection, self._model, self._build = connection, models()[build.model], build
+        self._connection, self._model, self._build = connection, build.declared, build
         self._batch, self._aside = batch.after(build.position), aside
         self._rows: dict[Any, ReadModel] = {}
         self._anew: set[Any] = set()
@@ -126,7 +126,7 @@ class Posting:
             self._anew |= set(left)
             mirroring.mark(connection, model, build.table, corrections_in(batch.telling, batch.links))
         if self._rows or self._anew:
-            keep(connection, model, build, self._anew, Cut(batch.to), self._rows, self._packed)
+            keep(connection, build, self._anew, Cut(batch.to), self._rows, self._packed)
 
 
 def _asked(model: type[ReadModel], todo: Sequence[Step]) -> set[Any]:
@@ -138,12 +138,8 @@ def _asked(model: type[ReadModel], todo: Sequence[Step]) -> set[Any]:
     if model.spec.is_feed:
         return {step.key for step in todo if step.fold.amends}
     beginning = {kind.aggregate for kind in model.spec.begins}
-    begun = {step.key for step in todo if _begins(step)} if len(beginning) == 1 else set()
+    begun = {step.key for step in todo if step.begins} if len(beginning) == 1 else set()
     return {step.key for step in todo} - begun
-
-
-def _begins(step: Step) -> bool:
-    return step.entry.stream_version == 1 and not step.fold.amends and step.entry.stream_id == step.key
 
 
 def post(connection: Connection[Any], build: Build, entries: Sequence[Event], to: int) -> Build:
@@ -185,7 +181,7 @@ def post_all(
     builds.advance(connection, chosen, batch.to)
     aside = quarantine.held(connection, chosen)
     # What PostgreSQL does by itself comes first.
-    ordered = sorted(chosen, key=lambda build: not models()[build.model].spec.mirrors_entries)
+    ordered = sorted(chosen, key=lambda build: not build.declared.spec.mirrors_entries)
     postings = [Posting(connection, build, batch, aside.get(build.id, ())) for build in ordered]
     if beside and following:
         _post_together(postings, beside, following)

@@ -44,6 +44,6 @@ def _retry(connection: Connection[Any], name: str, keys: Sequence[str]) -> list[
         if build is not None:
             model, aside = models()[name], Quarantine(connection, build)
             anew = [key_of(model, key) for key in keys if aside.holds(key)]
-            keep(connection, model, build, anew, Cut(build.position))
+            keep(connection, build, anew, Cut(build.position))
         failing = {(each.model, each.key): each for each in quarantine.listed(connection)}
     return [Retried(name, key, failing.get((name, key))) for key in keys]

@@ -151,8 +151,3 @@ def rows(model: type[ReadModel], texts: Iterable[str]) -> dict[Any, ReadModel]:
     """Rows that were stored, by key."""
     decoder, _ = _decoders(model)
     return {getattr(row, model.spec.key): row for row in map(decoder.decode, texts)}
-
-
-def select(connection: Connection[Any], model: type[ReadModel], name: str, keys: Iterable[Any]) -> dict[Any, ReadModel]:
-    """The rows of the given keys, by key."""
-    return rows(model, stored(connection, model, name, keys))

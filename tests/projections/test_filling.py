@@ -77,7 +77,7 @@ def test_each_part_holds_its_keys_and_no_others(
                 left |= set(filling.fill_by(world.reader, world.connection, [part])[build.id])
 
             keys = world.connection.execute(f"SELECT {model.spec.key} FROM books.{build.table}").fetchall()
-            found = table.select(world.connection, model, build.table, [key for (key,) in keys])
+            found = table.rows(model, table.stored(world.connection, model, build.table, [key for (key,) in keys]))
             assert len(keys) == len(found)
             law = expected(model, entries)
             assert {key: row for key, row in found.items() if key not in left} == {
@@ -159,9 +159,8 @@ def test_whatever_stands_in_a_row_comes_back(
 
         copying.load(connection, odd, "test_odd", copying.lines(odd, rows))
 
-        assert table.select(connection, odd, "test_odd", [row.customer_id for row in rows]) == {
-            row.customer_id: row for row in rows
-        }
+        stored = table.stored(connection, odd, "test_odd", [row.customer_id for row in rows])
+        assert table.rows(odd, stored) == {row.customer_id: row for row in rows}
 
 
 @pytest.mark.parametrize(
@@ -186,7 +185,7 @@ def test_a_row_that_the_table_cannot_hold_is_given_back_and_the_others_are_kept(
 
         assert copying.load_fitting(world.connection, odd, "test_odd", rows) == [rows[4]]
 
-        kept = table.select(world.connection, odd, "test_odd", [row.customer_id for row in rows])
+        kept = table.rows(odd, table.stored(world.connection, odd, "test_odd", [row.customer_id for row in rows]))
         assert set(kept) == {row.customer_id for row in rows} - {named("c4")}
 
 

@@ -101,8 +101,8 @@ def _end_at(moment: str, patched: pytest.MonkeyPatch) -> None:
 
     keep = posting.keep
 
-    def kept(connection: Any, model: Any, build: builds.Build, *rest: Any) -> None:
-        keep(connection, model, build, *rest)
+    def kept(connection: Any, build: builds.Build, *rest: Any) -> None:
+        keep(connection, build, *rest)
         if build.model == "purchase_behaviour":
             raise Killed
 
@@ -121,8 +121,8 @@ def test_a_connection_lost_in_the_middle_leaves_nothing_half_done(
     world.enter([bought("p1", "ann", "2026-01-01", 5)])
     keep = posting.keep
 
-    def cut_off(connection: psycopg.Connection[Any], model: Any, build: builds.Build, *rest: Any) -> None:
-        keep(connection, model, build, *rest)
+    def cut_off(connection: psycopg.Connection[Any], build: builds.Build, *rest: Any) -> None:
+        keep(connection, build, *rest)
         if build.model == "sales":
             world.admin.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
 
